@@ -1,0 +1,1 @@
+//! Generated gRPC code and the only conversions between wire and checked types.

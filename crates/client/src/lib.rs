@@ -1,0 +1,1 @@
+//! The client library: leases that always know whether they may still act.

@@ -1,0 +1,1 @@
+//! Durable files: the record stream, atomic replace, the identity file.

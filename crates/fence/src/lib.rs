@@ -1,0 +1,1 @@
+//! The high-water rule: refuse a fencing token smaller than one already seen.

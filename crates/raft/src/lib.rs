@@ -1,0 +1,1 @@
+//! Replication: the only crate that names the consensus library.

@@ -1,0 +1,1 @@
+//! The storage daemon that refuses stale tokens.
