@@ -10,12 +10,14 @@
 extern crate alloc;
 
 mod bad_field;
+mod claim;
 mod fault;
 mod names;
 mod numbers;
 mod refusal;
 
 pub use bad_field::BadField;
+pub use claim::{Acquire, ClaimAnswer, Event, EventKind, Renew, Standing};
 pub use fault::Fault;
 pub use names::{HOLDER_BYTES_MAX, Holder, RESOURCE_NAME_BYTES_MAX, RequestId, ResourceName};
 pub use numbers::{FencingToken, LeaseTime, LeaseTtl, Revision, WaitLimit};
