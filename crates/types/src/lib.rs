@@ -14,6 +14,7 @@ mod claim;
 mod fault;
 mod names;
 mod numbers;
+mod other_refusals;
 mod refusal;
 
 pub use bad_field::BadField;
@@ -21,4 +22,5 @@ pub use claim::{Acquire, ClaimAnswer, Event, EventKind, Renew, Standing};
 pub use fault::Fault;
 pub use names::{HOLDER_BYTES_MAX, Holder, RESOURCE_NAME_BYTES_MAX, RequestId, ResourceName};
 pub use numbers::{FencingToken, LeaseTime, LeaseTtl, Revision, WaitLimit};
+pub use other_refusals::{StoreRefusal, WatchRefusal};
 pub use refusal::{EndReason, HeldBy, Refusal};
