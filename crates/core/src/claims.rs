@@ -1,0 +1,161 @@
+//! The live claims and the four ways to find one. One owner for both, so that an index cannot
+//! disagree with what it indexes (I3).
+
+use alloc::collections::BTreeMap;
+use core::ops::Bound;
+
+use leasehold_types::{FencingToken, LeaseTime, RequestId, ResourceName, Revision};
+
+use crate::claim::{Claim, Phase};
+use crate::queue::Queue;
+use crate::slab::{Slab, Slot};
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Claims {
+    slab: Slab,
+    pub(crate) by_request: BTreeMap<RequestId, Slot>,
+    pub(crate) by_token: BTreeMap<FencingToken, Slot>,
+    /// The order in which claims end if nothing happens: by what is due first, then by age.
+    pub(crate) by_due: BTreeMap<(LeaseTime, Revision), Slot>,
+    pub(crate) by_resource: BTreeMap<ResourceName, Resource>,
+}
+
+/// A resource with live claims. Without any it is not here: an idle resource costs nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resource {
+    /// Empty only between the end of a lease and the hand-over, within one `apply`.
+    pub(crate) lease: Option<Slot>,
+    pub(crate) waiters: Queue,
+}
+
+impl Claims {
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> &Claim {
+        self.slab.get(slot)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Claim)> {
+        self.slab.iter()
+    }
+
+    /// The claims as they are now, untouched by later changes.
+    pub(crate) fn freeze(&self) -> Slab {
+        self.slab.freeze()
+    }
+
+    pub(crate) fn with_request(&self, request: &RequestId) -> Option<Slot> {
+        self.by_request.get(request).copied()
+    }
+
+    pub(crate) fn with_token(&self, token: FencingToken) -> Option<Slot> {
+        self.by_token.get(&token).copied()
+    }
+
+    pub(crate) fn resource(&self, name: &str) -> Option<&Resource> {
+        self.by_resource.get(name)
+    }
+
+    /// The resources from `start` on, in byte order.
+    pub(crate) fn resources(&self, start: Bound<&str>) -> impl Iterator<Item = (&str, &Resource)> {
+        let range = self.by_resource.range::<str, _>((start, Bound::Unbounded));
+        range.map(|(name, resource)| (name.as_str(), resource))
+    }
+
+    /// The claim that ends first if nothing happens, and when.
+    pub(crate) fn first_due(&self) -> Option<(LeaseTime, Slot)> {
+        self.by_due.first_key_value().map(|((due, _), slot)| (*due, *slot))
+    }
+
+    /// Whoever should get `resource`, if it is free and somebody waits.
+    pub(crate) fn next_in_line(&self, resource: &ResourceName) -> Option<Slot> {
+        let resource = self.by_resource.get(resource)?;
+        if resource.lease.is_some() { None } else { resource.waiters.first() }
+    }
+
+    /// A waiting claim's place, 1 is next.
+    pub(crate) fn place(&self, claim: &Claim) -> u64 {
+        let resource = self.by_resource.get(&claim.resource);
+        let place = resource.and_then(|resource| resource.waiters.place(claim.age));
+        place.expect("a waiting claim is in its resource's queue")
+    }
+
+    /// Takes in a claim: as the lease of a free resource, or at the end of the queue.
+    pub(crate) fn insert(&mut self, mut claim: Claim) -> Slot {
+        let entry = self.by_resource.entry(claim.resource);
+        claim.resource = entry.key().clone();
+        let (request, age, token, due) = (claim.request, claim.age, claim.token(), claim.due());
+        let slot = self.slab.insert(claim);
+        let resource = entry.or_default();
+        match token {
+            Some(token) => {
+                resource.lease = Some(slot);
+                self.by_token.insert(token, slot);
+            }
+            None => resource.waiters.push(age, slot),
+        }
+        self.by_request.insert(request, slot);
+        self.by_due.insert((due, age), slot);
+        slot
+    }
+
+    /// Takes a claim out. The caller hands the resource over if this freed it.
+    pub(crate) fn remove(&mut self, slot: Slot) -> Claim {
+        let claim = self.slab.remove(slot);
+        self.by_request.remove(&claim.request);
+        self.by_due.remove(&(claim.due(), claim.age));
+        let resource = self.by_resource.get_mut(&claim.resource);
+        let resource = resource.expect("a resource with live claims is indexed");
+        match claim.token() {
+            Some(token) => {
+                self.by_token.remove(&token);
+                resource.lease = None;
+            }
+            None => {
+                resource.waiters.remove(claim.age);
+            }
+        }
+        if resource.lease.is_none() && resource.waiters.is_empty() {
+            self.by_resource.remove(&claim.resource);
+        }
+        claim
+    }
+
+    /// Makes a waiting claim the lease of its resource. Its deadline stays.
+    pub(crate) fn grant(&mut self, slot: Slot, token: FencingToken, since: LeaseTime) {
+        self.change(slot, |claim| claim.phase = Phase::Held { token, since });
+        self.by_token.insert(token, slot);
+        let claim = self.slab.get(slot);
+        let resource = self.by_resource.get_mut(&claim.resource);
+        let resource = resource.expect("a resource with live claims is indexed");
+        resource.waiters.remove(claim.age);
+        resource.lease = Some(slot);
+    }
+
+    /// Moves a deadline on, never back.
+    pub(crate) fn renew(&mut self, slot: Slot, deadline: LeaseTime) {
+        self.change(slot, |claim| claim.deadline = claim.deadline.max(deadline));
+    }
+
+    /// Moves the end of a wait on, never back. A lease does not wait.
+    pub(crate) fn lengthen_wait(&mut self, slot: Slot, wait_ms: u64) {
+        self.change(slot, |claim| {
+            if let Phase::Waiting { since, until } = &mut claim.phase {
+                *until = since.plus_ms(wait_ms).max(*until);
+            }
+        });
+    }
+
+    fn change(&mut self, slot: Slot, change: impl FnOnce(&mut Claim)) {
+        let claim = self.slab.get_mut(slot);
+        let before = claim.due();
+        change(claim);
+        let (after, age) = (claim.due(), claim.age);
+        if before != after {
+            self.by_due.remove(&(before, age));
+            self.by_due.insert((after, age), slot);
+        }
+    }
+}
