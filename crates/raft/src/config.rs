@@ -1,0 +1,183 @@
+//! What a node is told at its start.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use leasehold_core::Settings;
+use leasehold_disk::BootId;
+use leasehold_types::BadField;
+
+use crate::Timing;
+
+/// A member of the cluster, as every node knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its id, never reused.
+    pub node_id: u64,
+    /// Where clients reach it, `host:port`.
+    pub client_address: String,
+    /// Where its peers reach it, `host:port`.
+    pub peer_address: String,
+}
+
+/// How many and how much a node takes on. Everything is bounded; a full queue answers at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Commands in one batch. One batch is one log entry and one sync.
+    pub batch_commands_max: usize,
+    /// Bytes of one batch.
+    pub batch_bytes_max: usize,
+    /// Batches proposed and not yet applied. Four keep disk and network busy at once.
+    pub batches_in_flight_max: usize,
+    /// Commands waiting in each of the two lanes (renewals, everything else).
+    pub queue_commands_max: usize,
+    /// Bytes waiting in each of the two lanes.
+    pub queue_bytes_max: usize,
+    /// Batches sent to the leader and not yet answered, on a follower.
+    pub forwards_in_flight_max: usize,
+    /// Bytes of entries in one append message.
+    pub append_bytes_max: usize,
+    /// Bytes of one snapshot chunk.
+    pub snapshot_chunk_bytes: usize,
+    /// Largest message a peer may send. Above `append_bytes_max` plus one batch.
+    pub message_bytes_max: usize,
+    /// Largest snapshot a peer may send: it is gathered in memory before it is installed.
+    pub snapshot_bytes_max: u64,
+    /// Applied batches that a slow listener of [`crate::Node::applied`] may lag behind.
+    pub feed_lag_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            batch_commands_max: 4096,
+            batch_bytes_max: 256 * KIB,
+            batches_in_flight_max: 4,
+            queue_commands_max: 65_536,
+            queue_bytes_max: 16 * MIB,
+            forwards_in_flight_max: 4,
+            append_bytes_max: MIB,
+            snapshot_chunk_bytes: 256 * KIB,
+            message_bytes_max: 4 * MIB,
+            snapshot_bytes_max: 4 << 30,
+            feed_lag_max: 4096,
+        }
+    }
+}
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// When a snapshot is taken and how much of the log stays behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotPolicy {
+    /// Taken when this many entries were applied since the last.
+    pub entries: u64,
+    /// Taken when the log in memory holds this many bytes.
+    pub bytes: u64,
+    /// Entries kept behind a snapshot, so that a follower a little behind needs no snapshot.
+    pub keep: u64,
+}
+
+impl Default for SnapshotPolicy {
+    fn default() -> Self {
+        Self { entries: 10_000, bytes: 64 << 20, keep: 1_000 }
+    }
+}
+
+/// Where work runs that blocks a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Execution {
+    /// On threads of its own. For production.
+    #[default]
+    Threads,
+    /// On the runtime's own tasks, each sync taking this long. For a deterministic simulator, which
+    /// has neither threads nor a disk that takes time.
+    Tasks {
+        /// Simulated duration of a sync.
+        sync: Duration,
+    },
+}
+
+/// Everything a node is told at its start.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The cluster it belongs to.
+    pub cluster_id: String,
+    /// Its own id; a key of `members`.
+    pub node_id: u64,
+    /// The members a new cluster is founded with. Every node must be given the same. Once the
+    /// cluster exists, the replicated membership counts.
+    pub members: BTreeMap<u64, Member>,
+    /// Durations.
+    pub timing: Timing,
+    /// Bounds.
+    pub limits: Limits,
+    /// When snapshots are taken.
+    pub snapshots: SnapshotPolicy,
+    /// 16 random bytes made for this start: two processes on two copies of one disk differ here.
+    pub boot_id: BootId,
+    /// Where syncs and snapshot encoding run.
+    pub execution: Execution,
+    /// The settings a new cluster is founded with: its first leader's count, and they travel through
+    /// the log, so that every node has the same whatever its own config says.
+    pub settings: Settings,
+}
+
+impl NodeConfig {
+    /// Whether the values fit together.
+    ///
+    /// # Errors
+    /// [`BadField`] naming the first that does not.
+    pub fn check(&self) -> Result<(), BadField> {
+        if self.cluster_id.is_empty() {
+            return Err(BadField::new("cluster_id", "nothing", "1 byte or more"));
+        }
+        if !self.members.contains_key(&self.node_id) {
+            return Err(BadField::new("node_id", self.node_id.to_string(), "a key of `members`"));
+        }
+        for (id, member) in &self.members {
+            if *id == 0 || member.node_id != *id {
+                let got = format!("node {} under key {id}", member.node_id);
+                return Err(BadField::new("members", got, "each under its own id, 1 or more"));
+            }
+        }
+        self.limits.check()?;
+        if self.snapshots.entries == 0 {
+            return Err(BadField::new("snapshots.entries", "0", "1 or more"));
+        }
+        self.timing.check()
+    }
+}
+
+impl Limits {
+    /// Whether the bounds fit together.
+    ///
+    /// # Errors
+    /// [`BadField`] naming the first that does not.
+    pub fn check(&self) -> Result<(), BadField> {
+        let least = [
+            ("batch_commands_max", self.batch_commands_max, 1),
+            ("batch_bytes_max", self.batch_bytes_max, 4 * KIB),
+            ("batches_in_flight_max", self.batches_in_flight_max, 1),
+            ("queue_commands_max", self.queue_commands_max, 1),
+            ("queue_bytes_max", self.queue_bytes_max, self.batch_bytes_max),
+            ("forwards_in_flight_max", self.forwards_in_flight_max, 1),
+            ("append_bytes_max", self.append_bytes_max, self.batch_bytes_max),
+            ("snapshot_chunk_bytes", self.snapshot_chunk_bytes, KIB),
+            (
+                "message_bytes_max",
+                self.message_bytes_max,
+                self.append_bytes_max + self.batch_bytes_max,
+            ),
+            ("feed_lag_max", self.feed_lag_max, 1),
+        ];
+        for (field, got, least) in least {
+            if got < least {
+                let allowed = format!("{least} or more");
+                return Err(BadField::new(field, got.to_string(), allowed).inside("limits"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! The log of this node: in memory for reading, on disk for remembering.
+//!
+//! Votes, entries, truncations, purges and the committed position are records of *one* stream, in the
+//! order in which they happened: a vote that overtook an entry would break the promise it makes.
+//! Every entry that is not purged is also kept in memory, so that replication and `apply` never wait
+//! for the disk. Reading order: [`memory`], [`record`], [`recover`], [`flusher`], [`store`].
+
+mod flusher;
+mod memory;
+mod record;
+mod recover;
+mod store;
+
+pub(crate) use recover::{RecoverError, Recovered, recover};
+pub(crate) use store::LogStore;
