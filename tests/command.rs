@@ -1,5 +1,7 @@
 //! Every verb of the command against a running cluster: what it prints, and its exit status.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod harness;
 
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,7 @@
 //! The demo is the first thing a newcomer runs, so it is a test too.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod harness;
 
 use harness::{binary, text};

@@ -1,5 +1,7 @@
 //! Processes that are killed, stopped and started again. Each test checks that its fault happened.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod harness;
 
 use std::time::{Duration, Instant};

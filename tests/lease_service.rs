@@ -1,5 +1,7 @@
 //! Every call of the lease service, against real processes, with generated code alone.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod harness;
 
 use std::time::{Duration, Instant};

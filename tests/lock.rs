@@ -1,5 +1,7 @@
 //! `leasehold lock`: its command runs only while the lease is held, and never outlives it.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod harness;
 
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,7 @@
 //! Every call of the fenced store, against a real process, with generated code alone.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod harness;
 
 use harness::Cluster;

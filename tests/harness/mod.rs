@@ -3,7 +3,7 @@
 //! Everything is reached as a user would: by gRPC or by the command. A cluster ends only processes
 //! that it started, and ends them when it is dropped. One cluster runs at a time, so that tests do
 //! not starve each other on a small machine.
-#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 
 pub mod wire;
 
