@@ -1,0 +1,44 @@
+//! The data directory: ours alone, and as durable as what is in it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The database.
+pub(crate) fn database(dir: &Path) -> PathBuf {
+    dir.join("store.redb")
+}
+
+/// How far the database had come when its last request was answered.
+pub(crate) fn witness(dir: &Path) -> PathBuf {
+    dir.join("store.witness")
+}
+
+/// Makes the directory where it is not there, durably, and closes it to everybody else.
+pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
+    if !dir.try_exists()? {
+        fs::create_dir_all(dir)?;
+        let parent = match dir.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        sync(parent)?;
+    }
+    close_to_others(dir)
+}
+
+/// Makes the names in the directory durable.
+pub(crate) fn sync(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+#[cfg(unix)]
+fn close_to_others(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn close_to_others(_: &Path) -> io::Result<()> {
+    Ok(())
+}

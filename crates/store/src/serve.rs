@@ -1,0 +1,207 @@
+//! The daemon: open, bind, serve, drain, close.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use leasehold_api::DESCRIPTORS;
+use leasehold_api::pb::store::v1::store_service_server::StoreServiceServer;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::server::HealthReporter;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::engine::{Engine, Keeper};
+use crate::fault::StorageFault;
+use crate::open::{OpenError, Options};
+use crate::service::Service;
+
+/// Longest message: a write of 3 MiB with everything around it.
+const MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// Calls at work on one connection; further ones wait in the client.
+const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
+/// A connection that is silent this long is asked for a sign of life.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// And dropped when none comes.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long open calls may take to end once the store stops. A write takes milliseconds; whoever
+/// holds a call open longer than this is not waiting for one.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Why the daemon did not serve, or stopped serving.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The configuration contradicts what is stored. Nothing was changed, no port was bound.
+    #[error("bad configuration: {0}")]
+    BadConfig(#[source] OpenError),
+    /// The store cannot be opened. No port was bound.
+    #[error("the store cannot be opened: {0}")]
+    Open(#[source] OpenError),
+    /// The port cannot be bound.
+    #[error("listen: {address} cannot be bound: {source}")]
+    Bind {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The server failed.
+    #[error("the server failed: {0}")]
+    Server(#[from] tonic::transport::Error),
+    /// A task of the daemon panicked.
+    #[error("a task of the store panicked")]
+    Panicked,
+    /// The disk failed while the store was serving.
+    #[error("{0}")]
+    Disk(String),
+    /// The database could not be closed. Everything that was answered is durable.
+    #[error("the database could not be closed: {0}")]
+    Close(#[source] StorageFault),
+}
+
+impl ServeError {
+    /// Whether only another configuration helps.
+    pub fn is_bad_config(&self) -> bool {
+        match self {
+            Self::BadConfig(_) => true,
+            Self::Open(_)
+            | Self::Bind { .. }
+            | Self::Server(_)
+            | Self::Panicked
+            | Self::Disk(_)
+            | Self::Close(_) => false,
+        }
+    }
+}
+
+impl From<OpenError> for ServeError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::WrongCluster { .. } => Self::BadConfig(error),
+            error => Self::Open(error),
+        }
+    }
+}
+
+/// The runtime that a configuration asks for.
+///
+/// # Errors
+/// The system's, when it refuses threads.
+pub fn runtime(config: &Config) -> io::Result<Runtime> {
+    let mut builder = match config.runtime_threads {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(config.runtime_threads).enable_all().build()
+}
+
+/// Runs a store until `shutdown` completes or its disk fails. Prints nothing; logs one line
+/// `listening` with the address once clients can connect.
+///
+/// When it stops it takes no new calls, answers what it took, closes the database and returns.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let (engine, keeper) = open(&config).await?;
+    let served = match bind(&config).await {
+        Ok(incoming) => serve_engine(&engine, incoming, shutdown).await,
+        Err(error) => Err(error),
+    };
+    close(&engine, keeper, served).await
+}
+
+async fn open(config: &Config) -> Result<(Engine, Keeper), ServeError> {
+    let (options, queue_max) = (Options::from(config), config.queue_max);
+    let data_dir = config.data_dir.clone();
+    let opened =
+        tokio::task::spawn_blocking(move || Engine::open(&data_dir, &options, queue_max)).await;
+    Ok(opened.map_err(|_| ServeError::Panicked)??)
+}
+
+async fn bind(config: &Config) -> Result<TcpIncoming, ServeError> {
+    let failed = |source| ServeError::Bind { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    info!(%address, data_dir = %config.data_dir.display(), "listening");
+    Ok(TcpIncoming::from(listener).with_nodelay(Some(true)))
+}
+
+async fn serve_engine(
+    engine: &Engine,
+    incoming: TcpIncoming,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let (stop, stopping) = watch::channel(false);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<StoreServiceServer<Service>>().await;
+    let service = StoreServiceServer::new(Service::new(engine.clone(), stopping.clone()))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let router = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(Some(STREAMS_PER_CONNECTION_MAX))
+        .add_service(health_service)
+        .add_service(reflection())
+        .add_service(service);
+    let mut drained = stopping;
+    let server = router.serve_with_incoming_shutdown(incoming, async move {
+        let _server_gone = drained.wait_for(|stopping| *stopping).await;
+    });
+    let mut server = std::pin::pin!(server);
+    tokio::select! {
+        served = &mut server => return Ok(served?),
+        () = shutdown => info!("stopping: answering what is under way"),
+        why = engine.failed() => warn!(why, "stopping: the disk failed"),
+    }
+    announce_stop(&health, &stop).await;
+    match tokio::time::timeout(DRAIN_MAX, server).await {
+        Ok(served) => Ok(served?),
+        Err(_) => {
+            warn!(after = ?DRAIN_MAX, "calls are still open: dropping them");
+            Ok(())
+        }
+    }
+}
+
+async fn announce_stop(health: &HealthReporter, stop: &watch::Sender<bool>) {
+    health.set_not_serving::<StoreServiceServer<Service>>().await;
+    stop.send_replace(true);
+}
+
+async fn close(
+    engine: &Engine,
+    keeper: Keeper,
+    served: Result<(), ServeError>,
+) -> Result<(), ServeError> {
+    let had_failed = engine.fault();
+    let closed = keeper.stop().await;
+    match (had_failed, served, closed) {
+        (Some(fault), _, _) => return Err(ServeError::Disk(fault.to_string())),
+        (None, Err(error), _) => return Err(error),
+        (None, Ok(()), Err(fault)) => return Err(ServeError::Close(fault)),
+        (None, Ok(()), Ok(())) => {}
+    }
+    info!("stopped");
+    Ok(())
+}
+
+fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<
+    impl tonic_reflection::server::v1::ServerReflection,
+> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name("leasehold.store.v1.StoreService")
+        .with_service_name("grpc.health.v1.Health")
+        .build_v1()
+        .expect("the descriptors were made by the build from the same files")
+}
