@@ -1,56 +1,284 @@
 //! A disk in memory that crashes on command.
+//!
+//! [`FakeDisk`] is the medium; a process sees it through [`FakeDisk::mount`]. Writes and name
+//! changes are visible at once and durable only when synced, each of the two by its own sync. At a
+//! [`FakeDisk::crash`] every unsynced write survives, vanishes or tears by 512 bytes or by 4 KiB, and
+//! every unsynced name change survives or vanishes, independently: harsher than any file system, so
+//! that nothing is relied on that POSIX does not promise. A failed sync does what Linux does: the
+//! bytes stay readable, count as clean, and are not on the medium.
+//!
+//! Everything is decided by the seed and the order of calls.
 
-use std::sync::Arc;
+mod medium;
+mod mount;
 
-use crate::Disk;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The medium: what survives. A process sees it through [`FakeDisk::mount`].
-#[derive(Debug)]
+use crate::disk::Disk;
+use medium::Medium;
+pub use medium::Unsynced;
+use mount::Mount;
+
+/// The medium. Clones are the same disk; see [`FakeDisk::image`] for a copy.
+#[derive(Clone, Debug)]
 pub struct FakeDisk {
-    _seed: u64,
+    shared: Arc<Mutex<State>>,
 }
 
+#[derive(Clone, Debug)]
+struct State {
+    medium: Medium,
+    generation: u64,
+    powered_off: bool,
+    random: u64,
+    writes: u64,
+    syncs: u64,
+    failing_write: Option<u64>,
+    failing_sync: Option<u64>,
+    last_operation: Option<u64>,
+    capacity: Option<u64>,
+}
+
+/// What becomes of one operation.
+enum Verdict {
+    Proceed,
+    Fail,
+    PowerOff,
+}
+
+/// A fake has nothing to protect from a test that panicked.
+fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a process can have.
 impl FakeDisk {
-    /// An empty disk. The seed decides what unsynced writes become at a crash.
+    /// An empty disk. The seed decides what unsynced changes become at a crash.
     pub fn new(seed: u64) -> Self {
-        Self { _seed: seed }
+        let state = State {
+            medium: Medium::default(),
+            generation: 0,
+            powered_off: false,
+            random: seed,
+            writes: 0,
+            syncs: 0,
+            failing_write: None,
+            failing_sync: None,
+            last_operation: None,
+            capacity: None,
+        };
+        Self { shared: Arc::new(Mutex::new(state)) }
     }
 
-    /// The disk as a new process sees it. Mounts from before the last [`FakeDisk::crash`] or
-    /// [`FakeDisk::kill_process`] fail every call.
+    /// The disk as a new process sees it. Mounts, and files opened through them, from before the
+    /// last [`FakeDisk::crash`] or [`FakeDisk::kill_process`] fail every call.
     pub fn mount(&self) -> Arc<dyn Disk> {
-        Arc::new(Empty)
+        let generation = self.state().generation;
+        Arc::new(Mount { shared: self.shared.clone(), generation })
     }
 
-    /// Power cut: each unsynced write and each unsynced name change survives, vanishes or tears.
-    pub fn crash(&self) {}
+    /// An independent disk that holds the same, synced and not, with the same future.
+    pub fn image(&self) -> Self {
+        Self { shared: Arc::new(Mutex::new(self.state().clone())) }
+    }
 
-    /// The process dies, the machine lives: everything written stays, synced or not.
-    pub fn kill_process(&self) {}
+    /// The same with another seed, for another future.
+    pub fn image_with_seed(&self, seed: u64) -> Self {
+        let image = self.image();
+        image.state().random = seed;
+        image
+    }
+
+    /// Writes, creations, renamings and removals so far.
+    pub fn writes(&self) -> u64 {
+        self.state().writes
+    }
+
+    /// Syncs of files and of the directory so far.
+    pub fn syncs(&self) -> u64 {
+        self.state().syncs
+    }
+
+    /// The names a process sees, sorted.
+    pub fn names(&self) -> Vec<String> {
+        self.state().medium.names()
+    }
+
+    /// A file as a process sees it, or `None`.
+    pub fn contents(&self, name: &str) -> Option<Vec<u8>> {
+        let state = self.state();
+        let file = state.medium.find(name).ok()?;
+        Some(state.medium.cached(file).ok()?.to_vec())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.shared)
+    }
 }
 
-#[derive(Debug)]
-struct Empty;
-impl Disk for Empty {
-    fn list(&self) -> std::io::Result<Vec<String>> {
-        Ok(Vec::new())
+/// What can happen to it as a whole.
+impl FakeDisk {
+    /// Power cut: each unsynced write survives, vanishes or tears, each unsynced name change survives
+    /// or vanishes, as the seed decides. Planned faults are forgotten.
+    pub fn crash(&self) {
+        let mut random = self.state().random;
+        let mut fates = Fates { random: &mut random, write: 0, fate: 0, block: None, kept: false };
+        self.crash_keeping(|change| fates.keeps(change));
+        self.state().random = random;
     }
-    fn read(&self, _: &str) -> std::io::Result<Vec<u8>> {
-        Err(std::io::ErrorKind::NotFound.into())
+
+    /// Power cut of which exactly what `keep` says survives.
+    pub fn crash_keeping(&self, mut keep: impl FnMut(Unsynced<'_>) -> bool) {
+        let mut state = self.state();
+        state.medium.crash(&mut keep);
+        state.restart();
     }
-    fn create(&self, _: &str, _: u64) -> std::io::Result<Box<dyn crate::DiskFile>> {
-        Err(std::io::ErrorKind::Unsupported.into())
+
+    /// The process dies, the machine lives: everything written stays, synced or not. Planned faults
+    /// are forgotten.
+    pub fn kill_process(&self) {
+        self.state().restart();
     }
-    fn open(&self, _: &str) -> std::io::Result<Box<dyn crate::DiskFile>> {
-        Err(std::io::ErrorKind::NotFound.into())
+}
+
+/// What can go wrong with one operation. Each is planned once and counts from 1, the next one.
+impl FakeDisk {
+    /// The `n`-th write from now fails and does nothing.
+    pub fn fail_write_at(&self, n: u64) {
+        let mut state = self.state();
+        state.failing_write = Some(state.writes + n);
     }
-    fn rename(&self, _: &str, _: &str) -> std::io::Result<()> {
+
+    /// The `n`-th sync from now fails; what it should have made durable stays readable and is not.
+    pub fn fail_sync_at(&self, n: u64) {
+        let mut state = self.state();
+        state.failing_sync = Some(state.syncs + n);
+    }
+
+    /// The power fails during the `n`-th operation from now, write or sync: a write is then one more
+    /// unsynced change, a sync has done nothing. Every call fails until [`FakeDisk::crash`].
+    pub fn lose_power_at(&self, n: u64) {
+        let mut state = self.state();
+        state.last_operation = Some(state.writes + state.syncs + n);
+    }
+
+    /// Room for this many bytes in all files, or for any number.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state().capacity = bytes;
+    }
+}
+
+/// What can go wrong with bytes at rest. Each fails with [`io::ErrorKind::NotFound`] if there is no
+/// such file.
+impl FakeDisk {
+    /// Turns one bit of a file over; does nothing behind its end.
+    pub fn flip_bit(&self, name: &str, bit: u64) -> io::Result<()> {
+        self.state().medium.damage(name, |bytes| {
+            if let Some(byte) = bytes.get_mut((bit / 8) as usize) {
+                *byte ^= 1 << (bit % 8);
+            }
+        })
+    }
+
+    /// Cuts a file.
+    pub fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
+        self.state().medium.damage(name, |bytes| bytes.truncate(len as usize))
+    }
+
+    /// Writes over a file, say with a copy made earlier.
+    pub fn overwrite(&self, name: &str, with: &[u8]) -> io::Result<()> {
+        self.state().medium.damage(name, |bytes| *bytes = with.to_vec())
+    }
+
+    /// Loses a file.
+    pub fn lose(&self, name: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.medium.remove(name)?;
+        state.medium.sync_names();
         Ok(())
     }
-    fn remove(&self, _: &str) -> std::io::Result<()> {
-        Ok(())
+}
+
+impl State {
+    fn restart(&mut self) {
+        self.generation += 1;
+        self.powered_off = false;
+        (self.failing_write, self.failing_sync, self.last_operation) = (None, None, None);
     }
-    fn sync_directory(&self) -> std::io::Result<()> {
-        Ok(())
+
+    fn count_write(&mut self) -> Verdict {
+        self.writes += 1;
+        let fails = self.failing_write == Some(self.writes);
+        self.verdict(fails)
     }
+
+    fn count_sync(&mut self) -> Verdict {
+        self.syncs += 1;
+        let fails = self.failing_sync == Some(self.syncs);
+        self.verdict(fails)
+    }
+
+    fn verdict(&mut self, fails: bool) -> Verdict {
+        self.powered_off = self.last_operation == Some(self.writes + self.syncs);
+        match (self.powered_off, fails) {
+            (true, _) => Verdict::PowerOff,
+            (false, true) => Verdict::Fail,
+            (false, false) => Verdict::Proceed,
+        }
+    }
+
+    fn room_for(&self, file: u64, len: u64) -> io::Result<()> {
+        let grows = len.saturating_sub(self.medium.cached(file)?.len() as u64);
+        match self.capacity {
+            Some(capacity) if grows > 0 && self.medium.used() + grows > capacity => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Draws what becomes of each unsynced change.
+struct Fates<'a> {
+    random: &'a mut u64,
+    write: u64,
+    fate: u64,
+    block: Option<u64>,
+    kept: bool,
+}
+
+impl Fates<'_> {
+    fn keeps(&mut self, change: Unsynced<'_>) -> bool {
+        let Unsynced::Sector { offset, write, .. } = change else { return self.coin() };
+        if write != self.write {
+            (self.write, self.fate, self.block) = (write, draw(self.random) % 4, None);
+        }
+        match self.fate {
+            0 => true,
+            1 => false,
+            2 => self.coin(),
+            _ => self.coin_for_block(offset / 4096),
+        }
+    }
+
+    fn coin(&mut self) -> bool {
+        draw(self.random) & 1 == 1
+    }
+
+    fn coin_for_block(&mut self, block: u64) -> bool {
+        if self.block != Some(block) {
+            (self.block, self.kept) = (Some(block), self.coin());
+        }
+        self.kept
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }

@@ -1,8 +1,23 @@
 //! Who this disk belongs to.
+//!
+//! Raft is only safe while a node remembers its votes. A node started on an empty disk under an old
+//! id, on another node's disk, or on a copy of its own disk, forgot some; the identity file is how it
+//! finds out about the first two, and its disk id and incarnation are how its peers find out about
+//! the third (see [`PeerMemory`](crate::PeerMemory)).
 
 use std::fmt;
 
-use crate::{Disk, DiskFault, ReadError};
+use crate::atomic::{
+    ReadError, TEMPORARY_SUFFIX, read_checked, remove_temporaries, replace_atomically,
+};
+use crate::bytes_le::{disk_id_at, u64_at};
+use crate::disk::Disk;
+use crate::error::{DiskFault, Operation};
+
+const FILE: &str = "identity";
+const CLUSTER_ID_BYTES_MAX: usize = 256;
+/// Node id, disk id and incarnation; the cluster id follows.
+const FIXED_BYTES: usize = 32;
 
 /// 128 random bits that name one data directory for as long as it lives. The caller brings the randomness.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,12 +122,63 @@ impl Identity {
         node_id: u64,
         fresh_disk_id: DiskId,
     ) -> Result<Self, IdentityError> {
-        let _ = disk;
-        Ok(Self {
-            cluster_id: cluster_id.to_owned(),
-            node_id,
-            disk_id: fresh_disk_id,
-            incarnation: 1,
-        })
+        if !(1..=CLUSTER_ID_BYTES_MAX).contains(&cluster_id.len()) {
+            return Err(IdentityError::BadClusterId { bytes: cluster_id.len() });
+        }
+        let identity = match read_checked(disk, FILE)? {
+            Some(bytes) => Self::decode(&bytes)?.claimed_again(cluster_id, node_id)?,
+            None => {
+                require_empty(disk)?;
+                let cluster_id = cluster_id.to_owned();
+                Self { cluster_id, node_id, disk_id: fresh_disk_id, incarnation: 1 }
+            }
+        };
+        remove_temporaries(disk)?;
+        replace_atomically(disk, FILE, &identity.encode())?;
+        Ok(identity)
+    }
+
+    fn claimed_again(self, cluster_id: &str, node_id: u64) -> Result<Self, IdentityError> {
+        if self.cluster_id != cluster_id {
+            let configured = cluster_id.to_owned();
+            return Err(IdentityError::OtherCluster { configured, found: self.cluster_id });
+        }
+        if self.node_id != node_id {
+            return Err(IdentityError::OtherNode { configured: node_id, found: self.node_id });
+        }
+        let incarnation = self.incarnation.checked_add(1).ok_or(IdentityError::Exhausted)?;
+        Ok(Self { incarnation, ..self })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(FIXED_BYTES + self.cluster_id.len());
+        bytes.extend_from_slice(&self.node_id.to_le_bytes());
+        bytes.extend_from_slice(&self.disk_id.0);
+        bytes.extend_from_slice(&self.incarnation.to_le_bytes());
+        bytes.extend_from_slice(self.cluster_id.as_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, ReadError> {
+        let damaged = |what| ReadError::Damaged { file: FILE.to_owned(), what };
+        let (fixed, cluster_id) = bytes
+            .split_at_checked(FIXED_BYTES)
+            .ok_or_else(|| damaged("its payload is too short"))?;
+        let cluster_id = str::from_utf8(cluster_id)
+            .map_err(|_| damaged("its cluster id is not UTF-8"))?
+            .to_owned();
+        let (node_id, incarnation) = (u64_at(fixed, 0), u64_at(fixed, 24));
+        Ok(Self { cluster_id, node_id, disk_id: disk_id_at(fixed, 8), incarnation })
+    }
+}
+
+/// A first start needs a directory in which nobody ever started; that an earlier first start was
+/// interrupted does no harm.
+fn require_empty(disk: &dyn Disk) -> Result<(), IdentityError> {
+    let names = disk.list().map_err(|e| DiskFault::new(Operation::List, "the directory", e))?;
+    let own = |name: &str| name.strip_suffix(TEMPORARY_SUFFIX) == Some(FILE);
+    match names.into_iter().find(|name| !own(name)) {
+        Some(example) => Err(IdentityError::Forgotten { example }),
+        None => Ok(()),
     }
 }

@@ -17,21 +17,28 @@
 //! the call returns when the bytes are durable.
 
 mod atomic;
+mod bytes_le;
+mod damage;
 mod disk;
 mod error;
 pub mod fake;
 mod identity;
 mod machine;
+mod manifest;
 mod peers;
+mod record;
+mod recovery;
+mod segment;
+mod segment_file;
 mod stream;
 
 pub use atomic::{AtomicWriter, ReadError, read_checked, remove_temporaries, replace_atomically};
+pub use damage::{Damage, Harm, OpenError, Proof};
 pub use disk::{Disk, DiskFile};
 pub use error::{DiskFault, Operation};
 pub use identity::{BootId, DiskId, Identity, IdentityError};
 pub use machine::{MachineDisk, OpenDiskError};
 pub use peers::{AdmitError, Admitted, PeerMemory, PeerRefused};
-pub use stream::{
-    AppendError, Damage, GroupPosition, OpenError, OpenReport, OwnedRecord, Record, RecordRef,
-    RecordStream, StreamOptions, TornTail,
-};
+pub use record::{GroupPosition, OwnedRecord, Record, RecordRef};
+pub use recovery::TornTail;
+pub use stream::{AppendError, OpenReport, RecordStream, StreamOptions};

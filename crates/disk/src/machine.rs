@@ -9,7 +9,7 @@ use crate::disk::{Disk, DiskFile, check_name};
 
 /// Kept open and locked; never listed.
 const LOCK_FILE: &str = ".lock";
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A directory of the file system, locked for this process as long as this value lives.
 ///
@@ -96,7 +96,8 @@ impl Disk for MachineDisk {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') {
+            // Not ours: the lock, or what a file system puts into the root of a volume.
+            if check_name(&name).is_ok() {
                 names.push(name);
             }
         }

@@ -1,13 +1,36 @@
 //! What this node has seen of the others, so that one that forgot is not believed.
+//!
+//! A node cannot always find out itself that its disk was wiped, or is an old copy. Its peers can,
+//! if they remember, durably, which disk it had and how often that was started. It takes one peer of
+//! every majority to remember; each of them refuses for itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{BootId, Disk, DiskFault, DiskId, ReadError};
+use crate::atomic::{ReadError, read_checked, replace_atomically};
+use crate::bytes_le::{array_at, disk_id_at, u64_at};
+use crate::disk::Disk;
+use crate::error::DiskFault;
+use crate::identity::{BootId, DiskId};
 
-/// The durable memory of every peer's disk, largest incarnation and run.
+const FILE: &str = "peers";
+/// Node id, disk id, incarnation and boot id.
+const ENTRY_BYTES: usize = 48;
+
+/// The durable memory of every peer's disk, largest incarnation and run. Grows by one entry for
+/// each node id ever admitted: the caller asks about members only.
 #[derive(Debug)]
 pub struct PeerMemory {
-    _disk: Arc<dyn Disk>,
+    disk: Arc<dyn Disk>,
+    seen: BTreeMap<u64, Seen>,
+    fault: Option<DiskFault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    disk_id: DiskId,
+    incarnation: u64,
+    boot_id: BootId,
 }
 
 /// What an admission changed.
@@ -79,7 +102,12 @@ impl PeerMemory {
     /// # Errors
     /// [`ReadError`].
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self, ReadError> {
-        Ok(Self { _disk: disk })
+        let bytes = read_checked(&*disk, FILE)?.unwrap_or_default();
+        let (entries, []) = bytes.as_chunks::<ENTRY_BYTES>() else {
+            return Err(ReadError::Damaged { file: FILE.to_owned(), what: "its length is wrong" });
+        };
+        let seen = entries.iter().map(|entry| (u64_at(entry, 0), Seen::decode(entry))).collect();
+        Ok(Self { disk, seen, fault: None })
     }
 
     /// Believes a peer or not. What is new is durable before this returns.
@@ -93,7 +121,57 @@ impl PeerMemory {
         incarnation: u64,
         boot_id: BootId,
     ) -> Result<Admitted, AdmitError> {
-        let _ = (node_id, disk_id, incarnation, boot_id);
-        Ok(Admitted::Known)
+        if let Some(fault) = &self.fault {
+            return Err(fault.latched().into());
+        }
+        let presented = Seen { disk_id, incarnation, boot_id };
+        match self.seen.get(&node_id) {
+            Some(remembered) if *remembered == presented => return Ok(Admitted::Known),
+            Some(remembered) => remembered.check(node_id, &presented)?,
+            None => {}
+        }
+        self.seen.insert(node_id, presented);
+        replace_atomically(&*self.disk, FILE, &self.encode())
+            .inspect_err(|fault| self.fault = Some(fault.clone()))?;
+        Ok(Admitted::Remembered)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.seen.len() * ENTRY_BYTES);
+        for (node_id, seen) in &self.seen {
+            bytes.extend_from_slice(&node_id.to_le_bytes());
+            bytes.extend_from_slice(&seen.disk_id.0);
+            bytes.extend_from_slice(&seen.incarnation.to_le_bytes());
+            bytes.extend_from_slice(&seen.boot_id.0);
+        }
+        bytes
+    }
+}
+
+impl Seen {
+    fn decode(entry: &[u8; ENTRY_BYTES]) -> Self {
+        Self {
+            disk_id: disk_id_at(entry, 8),
+            incarnation: u64_at(entry, 24),
+            boot_id: BootId(array_at(entry, 32)),
+        }
+    }
+
+    /// Only a later start of the same disk may differ from what is remembered.
+    fn check(&self, node_id: u64, presented: &Self) -> Result<(), PeerRefused> {
+        if presented.disk_id != self.disk_id {
+            let (presented, remembered) = (presented.disk_id, self.disk_id);
+            return Err(PeerRefused::OtherDisk { node_id, presented, remembered });
+        }
+        if presented.incarnation < self.incarnation {
+            let (presented, remembered) = (presented.incarnation, self.incarnation);
+            return Err(PeerRefused::OldIncarnation { node_id, presented, remembered });
+        }
+        if presented.incarnation == self.incarnation && presented.boot_id != self.boot_id {
+            let (presented, remembered) = (presented.boot_id, self.boot_id);
+            let incarnation = self.incarnation;
+            return Err(PeerRefused::TwoCopies { node_id, incarnation, presented, remembered });
+        }
+        Ok(())
     }
 }

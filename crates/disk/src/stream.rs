@@ -1,49 +1,29 @@
 //! The record stream: one ordered log of records in segment files.
+//!
+//! Votes, entries, truncations, purges go through one stream, because their order matters: a vote
+//! that overtakes an entry, or the other way round, breaks Raft. One owner appends groups; a group
+//! is one write and one sync, and it is written only when everything before it is synced. That rule
+//! is what recovery reasons from (see the module `recovery`).
+//!
+//! After a write or sync failed nothing is written any more: every later call returns the same
+//! fault, and only a new process, which reads everything back, may go on.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use crate::damage::OpenError;
+use crate::disk::Disk;
+use crate::error::{DiskFault, Operation};
+use crate::identity::DiskId;
+use crate::manifest::Manifest;
+use crate::record::{
+    GroupPlace, GroupPosition, OwnedRecord, Record, RecordRef, SEAL, encode_group, group_bytes,
+};
+use crate::recovery::{Inspection, Tail, TornTail, inspect};
+use crate::segment::{Head, file_name};
+use crate::segment_file::SegmentFile;
 
-use crate::{Disk, DiskFault, DiskId};
-
-/// One record to append.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordRef<'a> {
-    /// The caller's meaning, `0..=RecordStream::KIND_MAX`.
-    pub kind: u8,
-    /// Up to [`RecordStream::PAYLOAD_BYTES_MAX`] bytes; may be empty.
-    pub payload: &'a [u8],
-}
-
-/// One record of the caller's summary, see [`RecordStream::append_group`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnedRecord {
-    /// The caller's meaning, `0..=RecordStream::KIND_MAX`.
-    pub kind: u8,
-    /// Up to [`RecordStream::PAYLOAD_BYTES_MAX`] bytes; may be empty.
-    pub payload: Bytes,
-}
-
-/// One record read back at [`RecordStream::open`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// Where its group starts. What the record holds is kept until
-    /// [`RecordStream::remove_segments_before`] is called with a position in a later segment.
-    pub position: GroupPosition,
-    /// The caller's meaning.
-    pub kind: u8,
-    /// As appended.
-    pub payload: Bytes,
-}
-
-/// Where a group of records starts. Later groups are larger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupPosition {
-    /// Number of the segment, from 1.
-    pub segment: u64,
-    /// Byte offset within it.
-    pub offset: u64,
-}
+/// A group buffer above this is given back after use.
+const BUFFER_BYTES_KEPT: usize = 4 << 20;
 
 /// How a stream is laid out. Sizes may differ from one start to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +31,10 @@ pub struct StreamOptions {
     /// Whose records these are. Mixed into every checksum: a segment or record of another disk is
     /// never taken for one of this, nor can a payload imitate a record.
     pub disk_id: DiskId,
-    /// A segment that would grow above this is followed by a new one. Default 64 MiB. One group larger than that gets a
-    /// segment of its own.
+    /// A segment that would grow above this is followed by a new one. Default 64 MiB. One group
+    /// larger than that gets a segment of its own.
     pub segment_bytes: u64,
-    /// Segments are zero-filled this far ahead. Default 8 MiB.
+    /// Segments are zero-filled this far ahead. Default 8 MiB; at least one block of 4 KiB.
     pub step_bytes: u64,
 }
 
@@ -76,76 +56,21 @@ pub struct OpenReport {
     pub torn: Option<TornTail>,
 }
 
-/// A group that was being written when the power failed; it was never acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TornTail {
-    /// The segment file.
-    pub file: String,
-    /// The group is cut from this byte on.
-    pub offset: u64,
-    /// Records of the group before the cut, which stay.
-    pub records_kept: u64,
-}
-
-/// Why a stream cannot be opened. Nothing was modified.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Records that were durable once are no longer there as they were.
-    #[error(transparent)]
-    Damaged(#[from] Damage),
-    /// The file was written by another version of this program.
-    #[error("{file} has format version {found}, this program reads {supported}")]
-    UnsupportedVersion {
-        /// The file.
-        file: String,
-        /// Its version.
-        found: u32,
-        /// What this program reads and writes.
-        supported: u32,
-    },
-    /// The file belongs to another disk.
-    #[error("{file} belongs to disk {found}, not to this disk {expected}")]
-    ForeignDisk {
-        /// The file.
-        file: String,
-        /// This disk.
-        expected: DiskId,
-        /// The disk in the file.
-        found: DiskId,
-    },
-    /// The disk failed.
-    #[error(transparent)]
-    Fault(#[from] DiskFault),
-}
-
-/// Damage: where, what and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file} is damaged at byte {offset}: {what}; {advice}")]
-pub struct Damage {
-    /// The file.
-    pub file: String,
-    /// First byte that is not as it must be.
-    pub offset: u64,
-    /// What is wrong with it.
-    pub what: String,
-    /// What the operator should do.
-    pub advice: &'static str,
-}
-
 /// Why a group was not appended.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {
     /// A record breaks a bound. Nothing was written and the stream is as it was.
     #[error("record {field} is {value}, the largest allowed is {limit}")]
     OutOfBounds {
-        /// `kind`, `payload length` or `records of a group`.
+        /// `kind`, `payload length` or `records in its group`.
         field: &'static str,
         /// What came.
         value: u64,
         /// What is allowed.
         limit: u64,
     },
-    /// The disk failed, now or earlier. Nothing more can be appended; whether this group is durable is unknown.
+    /// The disk failed, now or earlier. Nothing more can be appended; whether this group is durable
+    /// is unknown.
     #[error(transparent)]
     Fault(#[from] DiskFault),
 }
@@ -153,7 +78,15 @@ pub enum AppendError {
 /// The stream, positioned at its end. One owner; every call returns when the disk is done.
 #[derive(Debug)]
 pub struct RecordStream {
-    _disk: Arc<dyn Disk>,
+    disk: Arc<dyn Disk>,
+    options: StreamOptions,
+    oldest: u64,
+    segment: SegmentFile,
+    next_sequence: u64,
+    last_group: u64,
+    chain: u32,
+    buffer: Vec<u8>,
+    fault: Option<DiskFault>,
 }
 
 impl RecordStream {
@@ -161,6 +94,8 @@ impl RecordStream {
     pub const KIND_MAX: u8 = 239;
     /// Largest payload of one record.
     pub const PAYLOAD_BYTES_MAX: usize = 256 << 20;
+    /// Most records of one group, the carried ones included.
+    pub const GROUP_RECORDS_MAX: usize = 1 << 24;
 
     /// Reads all records back, in order, cuts a torn tail, and makes everything it returns durable.
     /// On an empty disk it makes the first segment.
@@ -168,20 +103,41 @@ impl RecordStream {
     /// # Errors
     /// [`OpenError`]; except for [`OpenError::Fault`] nothing was modified.
     pub fn open(
-        _disk: Arc<dyn Disk>,
-        _options: StreamOptions,
+        disk: Arc<dyn Disk>,
+        options: StreamOptions,
     ) -> Result<(Self, Vec<Record>, OpenReport), OpenError> {
-        Err(pending().into())
+        let Inspection { records, segments, leftovers, tail, torn } =
+            inspect(&*disk, options.disk_id)?;
+        let oldest = segments.first().copied().unwrap_or(1);
+        let mut stream = match tail {
+            Some(tail) => Self::resume(disk, options, oldest, tail)?,
+            None => Self::begin(disk, options)?,
+        };
+        stream.remove_segments(&leftovers)?;
+        // What was just read back is relied on from here; a seal behind it says that it is durable.
+        if !stream.segment.is_empty() {
+            stream.write_seal()?;
+        }
+        stream.replace_manifest()?;
+        let report = OpenReport {
+            segments: segments.len().max(1) as u64,
+            records: records.len() as u64,
+            torn,
+        };
+        Ok((stream, records, report))
     }
 
     /// Appends `records` as one group: all of them are durable when this returns `Ok`. After a crash
-    /// before that, any prefix of them may be there. An empty group does nothing but, with `seal`, seal what is there.
+    /// before that, all of them are there or none. An empty group does nothing but, with `seal`,
+    /// seal what is there.
     ///
-    /// When the group starts a segment, `carry` is called and its records are put first: the caller's summary
-    /// (say current vote, purge point, committed) of everything appended before, so that older segments are
-    /// not needed for it. They come back at [`RecordStream::open`] like any others, so replaying one twice must do no harm.
+    /// When the group starts a segment, `carry` is called and its records are put first: the
+    /// caller's summary (say current vote, purge point, committed) of everything appended before, so
+    /// that older segments are not needed for it. They come back at [`RecordStream::open`] like any
+    /// others, so replaying one twice must do no harm.
     ///
-    /// `seal`: a second sync follows, after which damage to this group can never be mistaken for a torn write.
+    /// `seal`: a second sync follows, after which damage to this group can never be mistaken for a
+    /// torn write.
     ///
     /// Returns where the group starts.
     ///
@@ -189,41 +145,195 @@ impl RecordStream {
     /// [`AppendError`].
     pub fn append_group(
         &mut self,
-        _records: &[RecordRef<'_>],
-        _carry: impl FnOnce() -> Vec<OwnedRecord>,
-        _seal: bool,
+        records: &[RecordRef<'_>],
+        carry: impl FnOnce() -> Vec<OwnedRecord>,
+        seal: bool,
     ) -> Result<GroupPosition, AppendError> {
-        Err(pending().into())
+        records.iter().try_for_each(check_bounds)?;
+        self.latching(|stream| stream.roll_if_full(records))?;
+        let carried = match self.segment.is_empty() && !records.is_empty() {
+            true => carry(),
+            false => Vec::new(),
+        };
+        let carried: Vec<RecordRef<'_>> = carried.iter().map(OwnedRecord::borrow).collect();
+        carried.iter().try_for_each(check_bounds)?;
+        let group: Vec<RecordRef<'_>> = carried.iter().chain(records).copied().collect();
+        within("records in its group", group.len() as u64, Self::GROUP_RECORDS_MAX as u64)?;
+        let position = self.segment.position();
+        self.latching(|stream| {
+            if !group.is_empty() {
+                stream.write_group(&group)?;
+            }
+            if seal && !stream.segment.is_empty() {
+                stream.write_seal()?;
+            }
+            Ok(())
+        })?;
+        Ok(position)
     }
 
-    /// Removes, durably, every segment before the one `position` lies in. The newest segment that holds a group always stays.
-    /// Returns how many were removed.
+    /// Removes, durably, every segment before the one `position` lies in. The newest segment that
+    /// holds a group always stays. Returns how many were removed.
     ///
     /// # Errors
     /// [`DiskFault`], which latches like any other.
-    pub fn remove_segments_before(&mut self, _position: GroupPosition) -> Result<u64, DiskFault> {
-        Err(pending())
+    pub fn remove_segments_before(&mut self, position: GroupPosition) -> Result<u64, DiskFault> {
+        // A segment without a group does not carry the summary yet.
+        let newest_needed = self.segment.number - u64::from(self.segment.is_empty());
+        let oldest = position.segment.min(newest_needed);
+        if oldest <= self.oldest {
+            return self.latching(|_| Ok(0));
+        }
+        let removed: Vec<u64> = (self.oldest..oldest).collect();
+        self.latching(|stream| {
+            stream.oldest = oldest;
+            stream.replace_manifest()?;
+            stream.remove_segments(&removed)
+        })?;
+        Ok(removed.len() as u64)
     }
 
-    /// Zero-fills the next stretch of the segment if little is left, so that a later append need not. To be
-    /// called when there is nothing else to do.
+    /// Zero-fills the next stretch of the segment if little is left, so that a later append need
+    /// not. To be called when there is nothing else to do.
     ///
     /// # Errors
     /// [`DiskFault`], which latches like any other.
     pub fn extend_ahead(&mut self) -> Result<(), DiskFault> {
-        Err(pending())
+        self.latching(|stream| {
+            let options = stream.options;
+            let ahead = stream.segment.end + options.step_bytes / 2;
+            stream.segment.reserve(ahead.min(options.segment_bytes), options.step_bytes)
+        })
     }
 
-    /// Bytes of all segments on disk, preallocated space included.
-    pub fn bytes_on_disk(&self) -> u64 {
-        0
+    /// Runs what writes, and remembers the first fault for ever.
+    fn latching<T>(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<T, DiskFault>,
+    ) -> Result<T, DiskFault> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.latched());
+        }
+        write(self).inspect_err(|fault| self.fault = Some(fault.clone()))
+    }
+
+    fn begin(disk: Arc<dyn Disk>, options: StreamOptions) -> Result<Self, DiskFault> {
+        let head = Head {
+            disk_id: options.disk_id,
+            segment: 1,
+            first_sequence: 1,
+            first_group: 1,
+            previous_end: 0,
+            previous_chain: 0,
+        };
+        let segment = SegmentFile::create(&*disk, &head, options.step_bytes)?;
+        Ok(Self {
+            disk,
+            options,
+            oldest: 1,
+            segment,
+            next_sequence: 1,
+            last_group: 0,
+            chain: 0,
+            buffer: Vec::new(),
+            fault: None,
+        })
+    }
+
+    fn resume(
+        disk: Arc<dyn Disk>,
+        options: StreamOptions,
+        oldest: u64,
+        tail: Tail,
+    ) -> Result<Self, DiskFault> {
+        let (next_sequence, last_group, chain) = (tail.next_sequence, tail.last_group, tail.chain);
+        let segment = SegmentFile::reopen(&*disk, tail)?;
+        // A name that an earlier process gave, and did not live to sync.
+        disk.sync_directory()
+            .map_err(|e| DiskFault::new(Operation::SyncDirectory, &segment.name, e))?;
+        let (buffer, fault) = (Vec::new(), None);
+        Ok(Self { disk, options, oldest, segment, next_sequence, last_group, chain, buffer, fault })
+    }
+
+    fn roll_if_full(&mut self, records: &[RecordRef<'_>]) -> Result<(), DiskFault> {
+        let bytes = group_bytes(records.iter().map(|record| record.payload.len()));
+        if self.segment.is_empty() || self.segment.end + bytes <= self.options.segment_bytes {
+            return Ok(());
+        }
+        let head = Head {
+            disk_id: self.options.disk_id,
+            segment: self.segment.number + 1,
+            first_sequence: self.next_sequence,
+            first_group: self.last_group + 1,
+            previous_end: self.segment.end,
+            previous_chain: self.chain,
+        };
+        self.segment = SegmentFile::create(&*self.disk, &head, self.options.step_bytes)?;
+        self.replace_manifest()
+    }
+
+    fn write_seal(&mut self) -> Result<(), DiskFault> {
+        self.write_group(&[RecordRef { kind: SEAL, payload: &[] }])
+    }
+
+    fn write_group(&mut self, records: &[RecordRef<'_>]) -> Result<(), DiskFault> {
+        let place = GroupPlace {
+            salt: self.segment.salt,
+            offset: self.segment.end,
+            group: self.last_group + 1,
+            first_sequence: self.next_sequence,
+        };
+        let chain = encode_group(&mut self.buffer, place, self.chain, records.iter().copied());
+        self.segment.append(&self.buffer, self.options.step_bytes)?;
+        self.chain = chain;
+        self.last_group += 1;
+        self.next_sequence += records.len() as u64;
+        if self.buffer.capacity() > BUFFER_BYTES_KEPT {
+            self.buffer = Vec::new();
+        }
+        self.segment.write_mark(self.last_group)
+    }
+
+    fn replace_manifest(&self) -> Result<(), DiskFault> {
+        let manifest = Manifest {
+            disk_id: self.options.disk_id,
+            oldest: self.oldest,
+            newest: self.segment.number,
+            synced: self.last_group,
+        };
+        manifest.replace(&*self.disk)
+    }
+
+    /// The manifest already says that these do not count.
+    fn remove_segments(&self, numbers: &[u64]) -> Result<(), DiskFault> {
+        for number in numbers {
+            let name = file_name(*number);
+            self.disk.remove(&name).map_err(|e| DiskFault::new(Operation::Remove, &name, e))?;
+        }
+        match numbers {
+            [] => Ok(()),
+            _ => self
+                .disk
+                .sync_directory()
+                .map_err(|e| DiskFault::new(Operation::SyncDirectory, "removed segments", e)),
+        }
     }
 }
 
-fn pending() -> DiskFault {
-    DiskFault::new(
-        crate::Operation::Open,
-        "stream",
-        std::io::Error::from(std::io::ErrorKind::Unsupported),
-    )
+impl OwnedRecord {
+    fn borrow(&self) -> RecordRef<'_> {
+        RecordRef { kind: self.kind, payload: &self.payload }
+    }
+}
+
+fn within(field: &'static str, value: u64, limit: u64) -> Result<(), AppendError> {
+    match value <= limit {
+        true => Ok(()),
+        false => Err(AppendError::OutOfBounds { field, value, limit }),
+    }
+}
+
+fn check_bounds(record: &RecordRef<'_>) -> Result<(), AppendError> {
+    within("kind", record.kind.into(), RecordStream::KIND_MAX.into())?;
+    within("payload length", record.payload.len() as u64, RecordStream::PAYLOAD_BYTES_MAX as u64)
 }

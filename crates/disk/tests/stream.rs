@@ -1,0 +1,203 @@
+//! The record stream as its owner sees it.
+
+mod support;
+
+use leasehold_disk::fake::FakeDisk;
+use leasehold_disk::{AppendError, DiskFault, GroupPosition, OwnedRecord, RecordRef, RecordStream};
+use support::{DISK_ID, append, open, payloads, small};
+
+#[test]
+fn what_was_appended_comes_back_in_order() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, records, report) = open(&disk);
+    assert!(records.is_empty() && report.torn.is_none());
+    append(&mut stream, &["vote 1"], true);
+    append(&mut stream, &["entry 1", "entry 2", ""], false);
+    drop(stream);
+    let (mut stream, records, _) = open(&disk);
+    assert_eq!(payloads(&records), ["vote 1", "entry 1", "entry 2", ""]);
+    append(&mut stream, &["entry 4"], false);
+    let (_, records, report) = open(&disk);
+    assert_eq!(payloads(&records), ["vote 1", "entry 1", "entry 2", "", "entry 4"]);
+    assert_eq!((report.records, report.segments), (5, 1));
+    assert_eq!(records.iter().map(|r| r.kind).collect::<Vec<_>>(), [7; 5]);
+}
+
+#[test]
+fn positions_grow_and_are_the_same_when_read_back() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    let written: Vec<GroupPosition> = (0..30)
+        .map(|n| append(&mut stream, &[&format!("{n}{}", "x".repeat(3_000))], false))
+        .collect();
+    assert!(written.is_sorted());
+    assert!(written[29].segment > 2, "the story needs several segments");
+    let (_, records, _) = open(&disk);
+    let read: Vec<GroupPosition> =
+        records.iter().filter(|r| r.kind == 7).map(|r| r.position).collect();
+    assert_eq!(read, written);
+}
+
+#[test]
+fn a_new_segment_starts_with_what_the_caller_carries() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    let mut position = GroupPosition { segment: 1, offset: 0 };
+    for n in 0..40 {
+        let payload = format!("entry {n} {}", "x".repeat(3_000));
+        let record = RecordRef { kind: 7, payload: payload.as_bytes() };
+        let carry = || vec![OwnedRecord { kind: 9, payload: format!("summary at {n}").into() }];
+        position = stream.append_group(&[record], carry, false).unwrap();
+    }
+    let before = support::segments(&disk);
+    let removed = stream.remove_segments_before(position).unwrap();
+    assert_eq!(removed, position.segment - 1);
+    assert_eq!(support::segments(&disk).len() as u64, before.len() as u64 - removed);
+    let (_, records, _) = open(&disk);
+    assert_eq!(records[0].kind, 9);
+    assert!(records[1..].iter().all(|r| r.kind == 7));
+    assert!(records.iter().all(|r| r.position.segment == position.segment));
+}
+
+#[test]
+fn removing_segments_never_removes_the_only_summary() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    append(&mut stream, &["a"], false);
+    let far = GroupPosition { segment: u64::MAX, offset: 0 };
+    assert_eq!(stream.remove_segments_before(far).unwrap(), 0);
+    assert_eq!(payloads(&open(&disk).1), ["a"]);
+}
+
+#[test]
+fn a_group_larger_than_a_segment_has_one_of_its_own() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    append(&mut stream, &["small"], false);
+    let large = "y".repeat(3 * small().segment_bytes as usize);
+    append(&mut stream, &[&large], true);
+    append(&mut stream, &["behind"], false);
+    assert_eq!(payloads(&open(&disk).1), ["small", &large, "behind"]);
+    assert_eq!(support::segments(&disk).len(), 3);
+}
+
+#[test]
+fn an_empty_group_writes_nothing_and_can_seal() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    let writes = disk.writes();
+    append(&mut stream, &[], true);
+    assert_eq!(disk.writes(), writes, "there is nothing to seal");
+    append(&mut stream, &["a"], false);
+    let writes = disk.writes();
+    append(&mut stream, &[], false);
+    assert_eq!(disk.writes(), writes);
+    append(&mut stream, &[], true);
+    assert!(disk.writes() > writes);
+    assert_eq!(payloads(&open(&disk).1), ["a"]);
+}
+
+#[test]
+fn a_group_is_one_write_and_one_sync() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    append(&mut stream, &["a"], false);
+    let (writes, syncs) = (disk.writes(), disk.syncs());
+    append(&mut stream, &["b", "c", "d"], false);
+    // The second write is the mark.
+    assert_eq!((disk.writes() - writes, disk.syncs() - syncs), (2, 1));
+}
+
+#[test]
+fn a_record_out_of_bounds_is_refused_and_the_stream_goes_on() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    let reserved = RecordRef { kind: RecordStream::KIND_MAX + 1, payload: b"a" };
+    let refused = stream.append_group(&[reserved], Vec::new, false).unwrap_err();
+    assert!(matches!(refused, AppendError::OutOfBounds { field: "kind", value: 240, limit: 239 }));
+    append(&mut stream, &["a"], false);
+    assert_eq!(payloads(&open(&disk).1), ["a"]);
+}
+
+#[test]
+fn a_failed_sync_latches_and_is_never_repeated() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    append(&mut stream, &["a"], false);
+    disk.fail_sync_at(1);
+    let record = RecordRef { kind: 7, payload: b"b" };
+    let first = stream.append_group(&[record], Vec::new, false).unwrap_err();
+    assert!(matches!(first, AppendError::Fault(DiskFault::Failed { .. })), "{first}");
+    let (writes, syncs) = (disk.writes(), disk.syncs());
+    let position = GroupPosition { segment: 9, offset: 0 };
+    for _ in 0..3 {
+        let again = stream.append_group(&[record], Vec::new, true).unwrap_err();
+        assert!(matches!(again, AppendError::Fault(DiskFault::Latched { .. })), "{again}");
+        assert!(matches!(stream.remove_segments_before(position), Err(DiskFault::Latched { .. })));
+        assert!(matches!(stream.extend_ahead(), Err(DiskFault::Latched { .. })));
+    }
+    assert_eq!((disk.writes(), disk.syncs()), (writes, syncs), "nothing was tried again");
+}
+
+#[test]
+fn a_group_that_was_only_readable_after_a_failed_sync_is_durable_once_it_was_read_back() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    append(&mut stream, &["a"], false);
+    disk.fail_sync_at(1);
+    stream.append_group(&[RecordRef { kind: 7, payload: b"b" }], Vec::new, false).unwrap_err();
+    disk.kill_process();
+    assert_eq!(payloads(&open(&disk).1), ["a", "b"], "it is still in the cache");
+    disk.crash_keeping(|_| false);
+    assert_eq!(payloads(&open(&disk).1), ["a", "b"]);
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_loses_nothing() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    disk.set_capacity(Some(60_000));
+    let mut acknowledged = Vec::new();
+    let fault = loop {
+        let payload = format!("{} {}", acknowledged.len(), "x".repeat(2_000));
+        let record = RecordRef { kind: 7, payload: payload.as_bytes() };
+        match stream.append_group(&[record], Vec::new, false) {
+            Ok(_) => acknowledged.push(payload),
+            Err(AppendError::Fault(fault)) => break fault,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!(fault.io_kind(), std::io::ErrorKind::StorageFull);
+    assert!(acknowledged.len() > 3);
+    disk.crash();
+    disk.set_capacity(None);
+    let (mut stream, records, _) = open(&disk);
+    assert_eq!(payloads(&records), acknowledged);
+    append(&mut stream, &["there is room again"], false);
+}
+
+#[test]
+fn extending_ahead_takes_the_allocation_out_of_the_next_appends() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    for n in 0..20 {
+        stream.extend_ahead().unwrap();
+        let syncs = disk.syncs();
+        let position = append(&mut stream, &[&format!("{n}")], false);
+        if position.segment == 1 {
+            assert_eq!(disk.syncs() - syncs, 1, "group {n} had to allocate");
+        }
+    }
+}
+
+#[test]
+fn a_stream_of_another_disk_is_refused() {
+    let disk = FakeDisk::new(1);
+    append(&mut open(&disk).0, &["a"], false);
+    let mut options = small();
+    options.disk_id = leasehold_disk::DiskId([9; 16]);
+    let refused = RecordStream::open(disk.mount(), options).unwrap_err();
+    let expected_text =
+        format!("stream-manifest belongs to disk {DISK_ID}, not to this disk {}", options.disk_id);
+    assert_eq!(refused.to_string(), expected_text);
+}
