@@ -73,3 +73,49 @@ fn within(field: &'static str, value: u64, least: u64, most: u64) -> Result<(), 
     }
     Err(BadField::new(field, format!("{value}"), format!("{least} to {most}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl Fn(&mut Settings)) -> BadField {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings.check().expect_err("out of bounds")
+    }
+
+    fn ttl(ms: u64) -> LeaseTtl {
+        LeaseTtl::from_ms(ms).expect("a ttl")
+    }
+
+    #[test]
+    fn the_defaults_pass_their_own_check() {
+        assert_eq!(Settings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_setting_out_of_bounds_is_named() {
+        assert_eq!(refused(|settings| settings.claims_max = 0).field, "claims_max");
+        assert_eq!(refused(|settings| settings.claims_max = u64::MAX).field, "claims_max");
+        let waiters = refused(|settings| settings.waiters_per_resource_max = COUNT_MAX + 1);
+        assert_eq!(waiters.field, "waiters_per_resource_max");
+        assert_eq!(refused(|settings| settings.ttl_max = ttl(999)).field, "ttl_min");
+        assert_eq!(refused(|settings| settings.ended_memory_ms = 999).field, "ended_memory_ms");
+        assert_eq!(refused(|settings| settings.ended_memory_max = 0).field, "ended_memory_max");
+    }
+
+    #[test]
+    fn stamps_come_at_least_four_times_in_the_shortest_ttl() {
+        assert_eq!(refused(|settings| settings.stamp_interval_ms = 251).field, "stamp_interval_ms");
+        assert_eq!(refused(|settings| settings.stamp_interval_ms = 0).field, "stamp_interval_ms");
+        let hasty = refused(|settings| settings.ttl_min = ttl(3));
+        assert_eq!(hasty.field, "stamp_interval_ms");
+    }
+
+    #[test]
+    fn a_wish_is_clamped_to_what_the_cluster_allows() {
+        let settings = Settings { ttl_max: ttl(5_000), ..Settings::default() };
+        let clamped = [1, 1_000, 3_000, 5_000, 5_001].map(|ms| settings.clamp_ttl(ttl(ms)).as_ms());
+        assert_eq!(clamped, [1_000, 1_000, 3_000, 5_000, 5_000]);
+    }
+}
