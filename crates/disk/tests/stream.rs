@@ -1,4 +1,5 @@
 //! The record stream as its owner sees it.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 

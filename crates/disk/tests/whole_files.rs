@@ -1,0 +1,258 @@
+//! Whole files: the old payload or the new, never neither, never a mixture.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use leasehold_disk::fake::FakeDisk;
+use leasehold_disk::{
+    AdmitError, Admitted, AtomicWriter, BootId, DiskFault, DiskId, Identity, IdentityError,
+    PeerMemory, PeerRefused, ReadError, read_checked, remove_temporaries, replace_atomically,
+};
+
+const DISK: DiskId = DiskId([1; 16]);
+const OTHER_DISK: DiskId = DiskId([2; 16]);
+const BOOT: BootId = BootId([3; 16]);
+const OTHER_BOOT: BootId = BootId([4; 16]);
+
+fn read(disk: &FakeDisk, name: &str) -> Option<Vec<u8>> {
+    read_checked(&*disk.mount(), name).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_replacement_leaves_the_old_payload_or_the_new() {
+    let (old, new) = (vec![b'o'; 9_000], vec![b'n'; 7_000]);
+    let (mut olds, mut news) = (0, 0);
+    for old in [None, Some(old)] {
+        for operation in 1..=6 {
+            for seed in 0..100 {
+                let disk = FakeDisk::new(seed);
+                if let Some(old) = &old {
+                    replace_atomically(&*disk.mount(), "file", old).unwrap();
+                }
+                disk.lose_power_at(operation);
+                replace_atomically(&*disk.mount(), "file", &new).unwrap_err();
+                disk.crash();
+                let found = read(&disk, "file");
+                assert!(
+                    found == old || found.as_ref() == Some(&new),
+                    "operation {operation} seed {seed}"
+                );
+                if found == old {
+                    olds += 1
+                } else {
+                    news += 1
+                }
+                remove_temporaries(&*disk.mount()).unwrap();
+                assert_eq!(disk.names(), if found.is_some() { vec!["file"] } else { vec![] });
+            }
+        }
+    }
+    assert!(olds > 500 && news > 50, "{olds} old, {news} new");
+    let disk = FakeDisk::new(1);
+    replace_atomically(&*disk.mount(), "file", &new).unwrap();
+    assert_eq!(disk.writes() + disk.syncs(), 6, "the steps counted above are all there are");
+    disk.crash_keeping(|_| false);
+    assert_eq!(read(&disk, "file"), Some(new));
+}
+
+#[test]
+fn a_failed_write_or_sync_leaves_the_old_payload_or_the_new() {
+    for n in 1..=4 {
+        for plan in [FakeDisk::fail_write_at, FakeDisk::fail_sync_at] {
+            let disk = FakeDisk::new(n);
+            replace_atomically(&*disk.mount(), "file", b"old").unwrap();
+            plan(&disk, n);
+            let result = replace_atomically(&*disk.mount(), "file", b"new");
+            disk.crash();
+            let found = read(&disk, "file").unwrap();
+            assert!(found == b"new" || (found == b"old" && result.is_err()));
+        }
+    }
+}
+
+#[test]
+fn every_bit_flip_and_every_cut_of_a_whole_file_is_found() {
+    let disk = FakeDisk::new(1);
+    replace_atomically(&*disk.mount(), "file", b"some payload").unwrap();
+    let len = disk.contents("file").unwrap().len() as u64;
+    for bit in 0..len * 8 {
+        let disk = disk.image();
+        disk.flip_bit("file", bit).unwrap();
+        let error = read_checked(&*disk.mount(), "file").unwrap_err();
+        assert!(
+            matches!(&error, ReadError::Damaged { file, .. } if file == "file"),
+            "bit {bit}: {error}"
+        );
+    }
+    for cut in 0..len {
+        let disk = disk.image();
+        disk.truncate("file", cut).unwrap();
+        assert!(
+            matches!(read_checked(&*disk.mount(), "file"), Err(ReadError::Damaged { .. })),
+            "{cut}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_file_copied_over_another_is_found() {
+    let disk = FakeDisk::new(1);
+    replace_atomically(&*disk.mount(), "one", b"same").unwrap();
+    replace_atomically(&*disk.mount(), "two", b"same").unwrap();
+    disk.overwrite("two", &disk.contents("one").unwrap()).unwrap();
+    assert!(matches!(read_checked(&*disk.mount(), "two"), Err(ReadError::Damaged { .. })));
+}
+
+#[test]
+fn a_payload_written_in_pieces_is_the_same_as_in_one() {
+    let disk = FakeDisk::new(1);
+    let mount = disk.mount();
+    let payload: Vec<u8> = (0..50_000_u32).flat_map(u32::to_le_bytes).collect();
+    let mut writer = AtomicWriter::create(&*mount, "pieces").unwrap();
+    payload.chunks(7_777).for_each(|piece| writer.write(piece).unwrap());
+    assert_eq!(read(&disk, "pieces"), None, "nothing is visible before it is whole");
+    writer.commit().unwrap();
+    assert_eq!(read(&disk, "pieces"), Some(payload));
+}
+
+#[test]
+fn a_disk_is_claimed_once_and_started_many_times() {
+    let disk = FakeDisk::new(1);
+    let claim = || Identity::claim(&*disk.mount(), "prod", 7, DISK);
+    let first = claim().unwrap();
+    let expected =
+        Identity { cluster_id: "prod".into(), node_id: 7, disk_id: DISK, incarnation: 1 };
+    assert_eq!(first, expected);
+    for incarnation in 2..5 {
+        disk.crash();
+        let again = Identity::claim(&*disk.mount(), "prod", 7, OTHER_DISK).unwrap();
+        assert_eq!(
+            again,
+            Identity { incarnation, ..expected.clone() },
+            "the fresh disk id is not used"
+        );
+    }
+}
+
+#[test]
+fn a_disk_of_another_cluster_or_node_is_refused_and_left_as_it_is() {
+    let disk = FakeDisk::new(1);
+    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+    let writes = disk.writes();
+    let refused = |cluster, node| {
+        Identity::claim(&*disk.mount(), cluster, node, DISK).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("test", 7),
+        r#"the data directory belongs to cluster "prod", this node is configured for "test""#
+    );
+    assert_eq!(
+        refused("prod", 8),
+        "the data directory belongs to node 7, this node is configured as 8"
+    );
+    assert_eq!(disk.writes(), writes);
+}
+
+#[test]
+fn a_directory_with_files_but_without_identity_is_refused() {
+    for file in
+        ["segment-00000000000000000001", "snapshot-12", "stream-manifest", "snapshot-12.new"]
+    {
+        let disk = FakeDisk::new(1);
+        replace_atomically(&*disk.mount(), file, b"x").unwrap();
+        let refused = Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap_err();
+        assert!(
+            matches!(&refused, IdentityError::Forgotten { example } if example == file),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn an_incarnation_is_never_given_twice_whatever_the_power_does() {
+    for seed in 0..300 {
+        let disk = FakeDisk::new(seed);
+        let mut last = 0;
+        for life in 0..12 {
+            disk.lose_power_at(1 + (seed + life) % 10);
+            if let Ok(identity) = Identity::claim(&*disk.mount(), "prod", 7, DISK) {
+                assert!(identity.incarnation > last);
+                last = identity.incarnation;
+            }
+            disk.crash();
+        }
+        assert!(last > 0, "some claim got through");
+    }
+}
+
+#[test]
+fn a_bad_cluster_id_is_refused() {
+    for bad in [String::new(), "c".repeat(257)] {
+        let disk = FakeDisk::new(1);
+        let refused = Identity::claim(&*disk.mount(), &bad, 7, DISK).unwrap_err();
+        assert!(matches!(refused, IdentityError::BadClusterId { bytes } if bytes == bad.len()));
+        assert!(disk.names().is_empty());
+    }
+}
+
+#[test]
+fn a_damaged_identity_is_named() {
+    let disk = FakeDisk::new(1);
+    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+    disk.flip_bit("identity", 400).unwrap();
+    let refused = Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap_err();
+    assert!(matches!(refused, IdentityError::Read(ReadError::Damaged { .. })), "{refused}");
+}
+
+#[test]
+fn a_peer_is_remembered_across_restarts_and_only_its_later_starts_are_believed() {
+    let disk = FakeDisk::new(1);
+    let admit = |node, disk_id, incarnation, boot| {
+        let mut memory = PeerMemory::open(disk.mount()).unwrap();
+        let admitted = memory.admit(node, disk_id, incarnation, boot);
+        disk.crash_keeping(|_| false);
+        admitted
+    };
+    assert_eq!(admit(2, DISK, 3, BOOT).unwrap(), Admitted::Remembered);
+    assert_eq!(admit(2, DISK, 3, BOOT).unwrap(), Admitted::Known);
+    assert_eq!(admit(3, OTHER_DISK, 1, OTHER_BOOT).unwrap(), Admitted::Remembered);
+
+    let refusal = |refused: Result<Admitted, AdmitError>| match refused.unwrap_err() {
+        AdmitError::Refused(refusal) => refusal,
+        AdmitError::Fault(fault) => panic!("{fault}"),
+    };
+    assert_eq!(
+        refusal(admit(2, OTHER_DISK, 9, BOOT)),
+        PeerRefused::OtherDisk { node_id: 2, presented: OTHER_DISK, remembered: DISK }
+    );
+    assert_eq!(
+        refusal(admit(2, DISK, 2, BOOT)),
+        PeerRefused::OldIncarnation { node_id: 2, presented: 2, remembered: 3 }
+    );
+    assert_eq!(
+        refusal(admit(2, DISK, 3, OTHER_BOOT)),
+        PeerRefused::TwoCopies {
+            node_id: 2,
+            incarnation: 3,
+            presented: OTHER_BOOT,
+            remembered: BOOT
+        }
+    );
+    assert_eq!(admit(2, DISK, 4, OTHER_BOOT).unwrap(), Admitted::Remembered);
+    assert_eq!(
+        refusal(admit(2, DISK, 3, BOOT)),
+        PeerRefused::OldIncarnation { node_id: 2, presented: 3, remembered: 4 }
+    );
+}
+
+#[test]
+fn a_peer_that_could_not_be_remembered_is_not_believed() {
+    let disk = FakeDisk::new(1);
+    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    memory.admit(2, DISK, 1, BOOT).unwrap();
+    disk.fail_sync_at(1);
+    let failed = memory.admit(2, DISK, 2, OTHER_BOOT).unwrap_err();
+    assert!(matches!(failed, AdmitError::Fault(DiskFault::Failed { .. })));
+    for incarnation in [1, 2, 3] {
+        let latched = memory.admit(2, DISK, incarnation, BOOT).unwrap_err();
+        assert!(matches!(latched, AdmitError::Fault(DiskFault::Latched { .. })));
+    }
+}
