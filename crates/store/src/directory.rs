@@ -4,14 +4,24 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The database's name.
+pub(crate) const DATABASE: &str = "store.redb";
+/// The witness's name.
+pub(crate) const WITNESS: &str = "store.witness";
+
 /// The database.
 pub(crate) fn database(dir: &Path) -> PathBuf {
-    dir.join("store.redb")
+    dir.join(DATABASE)
+}
+
+/// A database that is being made.
+pub(crate) fn unfinished(dir: &Path) -> PathBuf {
+    dir.join("store.redb.new")
 }
 
 /// How far the database had come when its last request was answered.
 pub(crate) fn witness(dir: &Path) -> PathBuf {
-    dir.join("store.witness")
+    dir.join(WITNESS)
 }
 
 /// Makes the directory where it is not there, durably, and closes it to everybody else.

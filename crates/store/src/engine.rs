@@ -3,7 +3,6 @@
 //! Writes, and reads whose token is new, go through one bounded queue to the [`Writer`]. Other reads
 //! run beside it on blocking threads, a bounded number at a time, each on a snapshot of its own.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -14,10 +13,12 @@ use redb::Database;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::error;
 
+use crate::config::Config;
 use crate::fault::StorageFault;
 use crate::group::{Outcome, Request, Rules, Written, pass_cluster, refusal_of};
 use crate::latch::Latch;
-use crate::open::{OpenError, Options, open_directory};
+use crate::open::{Options, open_directory};
+use crate::open_error::OpenError;
 use crate::snapshot::{Counters, Entry, Page, Snapshot};
 use crate::storage::Storage;
 use crate::writer::{Job, Order, Writer, is_stale};
@@ -60,15 +61,15 @@ pub struct Read<T> {
 }
 
 impl Engine {
-    /// Opens the store in a directory and starts its writer. Blocks; may read the whole database.
-    pub(crate) fn open(
-        dir: &Path,
-        options: &Options,
-        queue_max: usize,
-    ) -> Result<(Self, Keeper), OpenError> {
-        let storage = open_directory(dir, options)?;
-        Self::start(storage, queue_max)
-            .map_err(|source| OpenError::Directory { path: dir.to_owned(), source })
+    /// Opens the store of a configuration and starts its writer. Blocks, and may read the whole
+    /// database.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(config: &Config) -> Result<(Self, Keeper), OpenError> {
+        let storage = open_directory(&config.data_dir, &Options::from(config))?;
+        Self::start(storage, config.queue_max)
+            .map_err(|source| OpenError::Directory { path: config.data_dir.clone(), source })
     }
 
     /// Starts the writer of an open storage.

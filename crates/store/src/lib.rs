@@ -14,7 +14,7 @@
 //!   whatever is queued.
 //! * `storage` commits a group of requests; `group` is the one place that judges and changes
 //!   anything; `check` decides about a write's mutations before the first of them is applied.
-//! * `tables`, `answer`, `witness` are what is on the disk; `open` and `contents` check it.
+//! * `tables`, `answer`, `witness` are what is on the disk; `open`, `setup` and `contents` check it.
 //!
 //! Invariants kept here: F1, a mark never decreases; F2, stored bytes carry the token they were
 //! written under. Deliberately absent: replication (one store is one disk; lease and fence make its
@@ -30,11 +30,15 @@ mod fault;
 mod group;
 mod latch;
 mod open;
+mod open_error;
 mod serve;
 mod service;
+mod setup;
 mod snapshot;
 mod storage;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod witness;
 mod write_stream;
@@ -44,7 +48,7 @@ pub use config::{Config, ConfigError, LogConfig, LogFormat};
 pub use engine::{Engine, Keeper, Read};
 pub use fault::StorageFault;
 pub use group::Written;
-pub use open::OpenError;
-pub use serve::{ServeError, runtime, serve};
+pub use open_error::OpenError;
+pub use serve::{ServeError, Server, runtime, serve};
 pub use snapshot::{Counters, Entry, Page};
 pub use verify::{VerifyReport, verify};

@@ -9,7 +9,7 @@ use leasehold_api::pb::store::v1::store_service_server::StoreServiceServer;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
-use tonic::transport::Server;
+
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::engine::{Engine, Keeper};
 use crate::fault::StorageFault;
-use crate::open::{OpenError, Options};
+use crate::open_error::OpenError;
 use crate::service::Service;
 
 /// Longest message: a write of 3 MiB with everything around it.
@@ -111,28 +111,59 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let (engine, keeper) = open(&config).await?;
-    let served = match bind(&config).await {
-        Ok(incoming) => serve_engine(&engine, incoming, shutdown).await,
-        Err(error) => Err(error),
-    };
-    close(&engine, keeper, served).await
+    Server::bind(config).await?.run(shutdown).await
 }
 
-async fn open(config: &Config) -> Result<(Engine, Keeper), ServeError> {
-    let (options, queue_max) = (Options::from(config), config.queue_max);
-    let data_dir = config.data_dir.clone();
-    let opened =
-        tokio::task::spawn_blocking(move || Engine::open(&data_dir, &options, queue_max)).await;
-    Ok(opened.map_err(|_| ServeError::Panicked)??)
+/// A store that is open and whose port is bound: clients can connect, and are answered once it runs.
+#[derive(Debug)]
+pub struct Server {
+    engine: Engine,
+    keeper: Keeper,
+    address: SocketAddr,
+    incoming: TcpIncoming,
 }
 
-async fn bind(config: &Config) -> Result<TcpIncoming, ServeError> {
-    let failed = |source| ServeError::Bind { address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    info!(%address, data_dir = %config.data_dir.display(), "listening");
-    Ok(TcpIncoming::from(listener).with_nodelay(Some(true)))
+impl Server {
+    /// Opens the store, then binds the port.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn bind(config: Config) -> Result<Self, ServeError> {
+        let listen = config.listen;
+        let opened = tokio::task::spawn_blocking(move || Engine::open(&config)).await;
+        let (engine, keeper) = opened.map_err(|_| ServeError::Panicked)??;
+        match listen_on(listen).await {
+            Ok((address, incoming)) => Ok(Self { engine, keeper, address, incoming }),
+            Err(source) => {
+                keeper.stop().await.map_err(ServeError::Close)?;
+                Err(ServeError::Bind { address: listen, source })
+            }
+        }
+    }
+
+    /// Where clients connect; the port that was taken, where the configuration asked for any.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// See [`serve`].
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
+        let Self { engine, keeper, address, incoming } = self;
+        info!(%address, "listening");
+        let served = serve_engine(&engine, incoming, shutdown).await;
+        close(&engine, keeper, served).await?;
+        info!("stopped");
+        Ok(())
+    }
+}
+
+async fn listen_on(listen: SocketAddr) -> io::Result<(SocketAddr, TcpIncoming)> {
+    let listener = TcpListener::bind(listen).await?;
+    let address = listener.local_addr()?;
+    Ok((address, TcpIncoming::from(listener).with_nodelay(Some(true))))
 }
 
 async fn serve_engine(
@@ -145,7 +176,7 @@ async fn serve_engine(
     health.set_serving::<StoreServiceServer<Service>>().await;
     let service = StoreServiceServer::new(Service::new(engine.clone(), stopping.clone()))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let router = Server::builder()
+    let router = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(Some(STREAMS_PER_CONNECTION_MAX))
@@ -177,21 +208,19 @@ async fn announce_stop(health: &HealthReporter, stop: &watch::Sender<bool>) {
     stop.send_replace(true);
 }
 
+/// Closes the store, and says what was first to go wrong.
 async fn close(
     engine: &Engine,
     keeper: Keeper,
     served: Result<(), ServeError>,
 ) -> Result<(), ServeError> {
-    let had_failed = engine.fault();
+    let failed_before = engine.fault();
     let closed = keeper.stop().await;
-    match (had_failed, served, closed) {
-        (Some(fault), _, _) => return Err(ServeError::Disk(fault.to_string())),
-        (None, Err(error), _) => return Err(error),
-        (None, Ok(()), Err(fault)) => return Err(ServeError::Close(fault)),
-        (None, Ok(()), Ok(())) => {}
+    if let Some(fault) = failed_before {
+        return Err(ServeError::Disk(fault.to_string()));
     }
-    info!("stopped");
-    Ok(())
+    served?;
+    closed.map_err(ServeError::Close)
 }
 
 fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<

@@ -6,8 +6,11 @@ use crate::config::Config;
 use crate::contents::broken_invariants;
 use crate::directory;
 use crate::fault::StorageFault;
-use crate::open::{OpenError, builder, check_format, check_witness, from_database_error};
+use crate::open::builder;
+use crate::open_error::{OpenError, from_database_error};
+use crate::setup::{check_format, refuse_if_behind};
 use crate::snapshot::{Counters, Snapshot};
+use crate::witness::Witness;
 
 /// What a check found. There is nothing to repair in it: damage is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +43,13 @@ fn check(database: &Database, config: &Config) -> Result<Counters, OpenError> {
     let path = directory::database(&config.data_dir);
     let at_path = |source: StorageFault| OpenError::Storage { path: path.clone(), source };
     let snapshot = Snapshot::take(database).map_err(at_path)?;
+    let counters = snapshot.counters().map_err(at_path)?;
+    let testimony = Witness::read(&directory::witness(&config.data_dir))
+        .map_err(|error| at_path(error.into()))?;
+    refuse_if_behind(&path, counters.commits, testimony)?;
     let broken = broken_invariants(&snapshot).map_err(at_path)?;
     if !broken.is_empty() {
         return Err(OpenError::Damaged { path, broken });
     }
-    let counters = snapshot.counters().map_err(at_path)?;
-    check_witness(&config.data_dir, counters.commits)?;
     Ok(counters)
 }

@@ -35,10 +35,15 @@ pub(crate) enum Testimony {
 }
 
 impl Witness {
-    /// Opens the file and says what it holds. Makes an empty one where there is none.
+    /// Opens the file, locks it against other processes, and says what it holds. Makes an empty one
+    /// where there is none.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another process has it.
     pub(crate) fn open(path: &Path) -> io::Result<(Self, Testimony)> {
         let mut options = OpenOptions::new();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+        file.try_lock()?;
         let testimony = read(&mut file)?;
         Ok((Self { file }, testimony))
     }
@@ -103,8 +108,11 @@ mod tests {
         assert_eq!(nothing, Testimony::None);
         witness.note_durably(7).expect("writes");
         witness.note(8).expect("writes");
-        let (_, testimony) = Witness::open(&path).expect("opens");
-        assert_eq!(testimony, Testimony::Commits(8));
+        assert_eq!(Witness::read(&path).expect("reads"), Testimony::Commits(8));
+        let second = Witness::open(&path).expect_err("is locked");
+        assert_eq!(second.kind(), io::ErrorKind::WouldBlock);
+        drop(witness);
+        assert_eq!(Witness::open(&path).expect("opens").1, Testimony::Commits(8));
     }
 
     #[test]
