@@ -1,0 +1,126 @@
+//! A node's life: bind, claim the disk, take part, serve; hand over, drain, stop.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use leasehold_raft::TokioNode;
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::error::ServeError;
+use crate::port::Port;
+use crate::start::{serve_clients, serve_peers, start_node};
+use crate::stopping::{Stopper, stopping};
+
+/// How long peers have to notice that this node is gone.
+const PEERS_LEAVE: Duration = Duration::from_secs(1);
+
+/// The two ports of a node, bound.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For clients.
+    pub client: TcpListener,
+    /// For peers.
+    pub peer: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both.
+    ///
+    /// # Errors
+    /// [`ServeError::Bind`].
+    pub async fn bind(config: &Config) -> Result<Self, ServeError> {
+        Ok(Self {
+            client: bind("client_listen", config.client_listen).await?,
+            peer: bind("peer_listen", config.peer_listen).await?,
+        })
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| ServeError::Bind { key, address, source })
+}
+
+/// Runs a node until `shutdown` resolves: then leadership is handed over, new requests are refused,
+/// calls under way are drained for `timing.drain` at most, streams are ended with a status, and the
+/// node stops.
+///
+/// # Errors
+/// [`ServeError`], when it does not start or when it stops by itself.
+pub async fn serve(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    // Ports first: what is in use already is an error before anything durable changes.
+    let listeners = Listeners::bind(&config).await?;
+    serve_on(config, listeners, shutdown).await
+}
+
+/// [`serve`], on ports that the caller has bound.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on(
+    config: Config,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let mut running = Running::start(&config, listeners).await?;
+    let mut shutdown = pin!(shutdown);
+    let error = tokio::select! {
+        () = &mut shutdown => {
+            running.stop(config.timing.drain).await;
+            return Ok(());
+        }
+        failure = running.node.failed() => ServeError::Failed(failure),
+        error = running.clients.ended() => error,
+        error = running.peers.ended() => error,
+    };
+    tracing::error!(%error, "stopping");
+    running.stopper.begin();
+    running.node.shutdown().await;
+    Err(error)
+}
+
+/// A node and its two ports.
+struct Running {
+    node: TokioNode,
+    clients: Port,
+    peers: Port,
+    stopper: Stopper,
+}
+
+impl Running {
+    async fn start(config: &Config, listeners: Listeners) -> Result<Self, ServeError> {
+        let (node, incarnation) = start_node(config).await?;
+        let (stopper, stopping) = stopping();
+        let peers = serve_peers(&node, config, listeners.peer);
+        let clients = serve_clients(&node, config, incarnation, &stopping, listeners.client).await;
+        tracing::info!(
+            cluster_id = config.cluster_id,
+            node_id = config.node_id,
+            incarnation,
+            client = %config.client_listen,
+            peer = %config.peer_listen,
+            "listening"
+        );
+        Ok(Self { node, clients, peers, stopper })
+    }
+
+    async fn stop(self, drain: Duration) {
+        tracing::info!("stopping: handing leadership over");
+        if !self.node.hand_over_leadership().await {
+            tracing::warn!("leadership was not handed over in time");
+        }
+        self.stopper.begin();
+        if !self.clients.leave(drain).await {
+            tracing::warn!(?drain, "calls were still under way when the drain was over");
+        }
+        self.node.shutdown().await;
+        self.peers.leave(PEERS_LEAVE).await;
+        tracing::info!("stopped");
+    }
+}

@@ -1,0 +1,129 @@
+//! What a node is made of, put together.
+
+use std::sync::Arc;
+
+use leasehold_api::DESCRIPTORS;
+use leasehold_api::pb::lease::v1::cluster_service_server::ClusterServiceServer;
+use leasehold_api::pb::lease::v1::lease_service_server::LeaseServiceServer;
+use leasehold_clock::MachineClock;
+use leasehold_disk::{BootId, DiskId, Identity, MachineDisk};
+use leasehold_raft::{Execution, NodeConfig, TokioNode, grpc};
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+
+use crate::config::Config;
+use crate::error::ServeError;
+use crate::hub::Hub;
+use crate::leadership;
+use crate::port::Port;
+use crate::quota::Quota;
+use crate::services::Services;
+use crate::stopping::Stopping;
+use crate::waiting::WaitingRoom;
+
+/// Three lanes from each member and back, and room for whoever else has found the port.
+const PEER_CONNECTIONS_MAX: usize = 1_024;
+/// Ours are a few hundred bytes.
+const HEADER_BYTES_MAX: u32 = 16 << 10;
+
+/// Opens the disk, claims it for this start and takes part in the cluster. Also: the incarnation.
+pub(crate) async fn start_node(config: &Config) -> Result<(TokioNode, u64), ServeError> {
+    let disk = Arc::new(MachineDisk::open(&config.data_dir)?);
+    let fresh = DiskId(random()?);
+    let identity = Identity::claim(&*disk, &config.cluster_id, config.node_id, fresh)
+        .map_err(|source| ServeError::Identity { path: config.data_dir.clone(), source })?;
+    let incarnation = identity.incarnation;
+    let timing = config.timing.of_raft();
+    let limits = config.limits.of_raft();
+    let transport = grpc::transport(&timing, &limits);
+    let node_config = NodeConfig {
+        cluster_id: config.cluster_id.clone(),
+        node_id: config.node_id,
+        members: config.members.clone(),
+        timing,
+        limits,
+        snapshots: config.snapshots.clone(),
+        boot_id: BootId(random()?),
+        execution: Execution::Threads,
+        settings: config.cluster.clone(),
+    };
+    let node = TokioNode::start(node_config, identity, disk, Arc::new(MachineClock), transport)
+        .await
+        .map_err(ServeError::Start)?;
+    Ok((node, incarnation))
+}
+
+fn random() -> Result<[u8; 16], ServeError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(ServeError::Random)?;
+    Ok(bytes)
+}
+
+/// Answers peers.
+pub(crate) fn serve_peers(node: &TokioNode, config: &Config, listener: TcpListener) -> Port {
+    let keepalive = Some(config.timing.of_raft().keepalive);
+    let router = Server::builder()
+        .http2_keepalive_interval(keepalive)
+        .http2_keepalive_timeout(keepalive)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .add_service(reflection());
+    let _ = TokioNode::peer_handler(node);
+    Port::open("peers", router, listener, PEER_CONNECTIONS_MAX)
+}
+
+/// Answers clients: the two public services, health, and reflection.
+pub(crate) async fn serve_clients(
+    node: &TokioNode,
+    config: &Config,
+    incarnation: u64,
+    stopping: &Stopping,
+    listener: TcpListener,
+) -> Port {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let services = Services {
+        node: node.clone(),
+        hub: Hub::start(node.clone(), config.limits.events_retained_max).await,
+        waiting_room: waiting_room(node, config),
+        stopping: stopping.clone(),
+        leader: leadership::follow(node.watch_status(), health, stopping.clone()),
+        sessions: Quota::new(config.limits.sessions_max),
+        watches: Quota::new(config.limits.watches_max),
+        limits: Arc::new(config.limits.clone()),
+        watch_progress: config.timing.watch_progress,
+        cluster_id: config.cluster_id.clone(),
+        node_id: config.node_id,
+        incarnation,
+        request_memory_ms: config.cluster.ended_memory_ms,
+    };
+    let message_bytes_max = config.limits.message_bytes_max;
+    let router = Server::builder()
+        .max_concurrent_streams(config.limits.streams_per_connection_max)
+        .http2_keepalive_interval(Some(config.timing.client_keepalive))
+        .http2_keepalive_timeout(Some(config.timing.client_keepalive_timeout))
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .add_service(health_service)
+        .add_service(reflection())
+        .add_service(
+            LeaseServiceServer::new(services.clone()).max_decoding_message_size(message_bytes_max),
+        )
+        .add_service(
+            ClusterServiceServer::new(services).max_decoding_message_size(message_bytes_max),
+        );
+    Port::open("clients", router, listener, config.limits.connections_max)
+}
+
+/// A claim that cannot be renewed for as long as any proposal may take is somebody else's to watch.
+fn waiting_room(node: &TokioNode, config: &Config) -> WaitingRoom {
+    let patience = config.timing.of_raft().proposal_deadline;
+    WaitingRoom::start(node.clone(), config.limits.waiting_calls_max, patience)
+}
+
+fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<
+    impl tonic_reflection::server::v1::ServerReflection,
+> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors were compiled into this program and a test reads them")
+}
