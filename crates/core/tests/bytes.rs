@@ -319,3 +319,16 @@ fn a_snapshot_that_contradicts_itself_is_refused_by_the_name_of_what_it_breaks()
     assert_eq!(breaks("04646f6f72", "046c6f636b"), "I6");
     assert_eq!(breaks("046c6f636b 03626f62", "0477616c6c 03626f62"), "I7");
 }
+
+#[test]
+fn a_token_counter_at_its_end_fails_closed_whatever_the_revision() {
+    let fresh = LeaseState::new(settings()).snapshot();
+    // Behind the settings: now 0, revision 0, next token 1, no embargo, no claims, no ended ids.
+    let settings_end = fresh.len() - 6;
+    assert_eq!(fresh[settings_end..], [0, 0, 1, 0, 0, 0]);
+    let largest = hex("00 00 ffffffffffffffffff01 00 00 00");
+    let snapshot = [&fresh[..settings_end], &largest].concat();
+    let state = LeaseState::restore(&snapshot).expect("a state with all tokens issued");
+    let state = check_from(state, &[(0, &[acquire("ann"), PULSE], &["EXHAUSTED"; 2])]);
+    assert_eq!(state.snapshot(), snapshot);
+}
