@@ -1,7 +1,7 @@
 //! A disk in memory that can lose what was not synced.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
@@ -9,7 +9,7 @@ use super::random::Random;
 
 /// A disk. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Backend(Arc<Mutex<Disk>>);
+pub(super) struct Backend(Arc<(Mutex<Disk>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct Disk {
@@ -23,6 +23,8 @@ struct Disk {
     /// The sync that fails, and with it everything after.
     fails_at: Option<u64>,
     is_dead: bool,
+    /// Syncs wait while this is set.
+    is_held: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +51,7 @@ impl Backend {
     /// A disk that holds these bytes, durably.
     pub(super) fn holding(image: Vec<u8>) -> Self {
         let disk = Disk { live: image.clone(), durable: image, ..Disk::default() };
-        Self(Arc::new(Mutex::new(disk)))
+        Self(Arc::new((Mutex::new(disk), Condvar::new())))
     }
 
     /// Syncs so far.
@@ -60,6 +62,17 @@ impl Backend {
     /// Lets the sync with this number, counted from 1, fail, and everything after it.
     pub(super) fn fail_at(&self, sync: u64) {
         self.disk().fails_at = Some(sync);
+    }
+
+    /// Lets every sync wait from now on.
+    pub(super) fn hold(&self) {
+        self.disk().is_held = true;
+    }
+
+    /// Lets them go on.
+    pub(super) fn release(&self) {
+        self.disk().is_held = false;
+        self.0.1.notify_all();
     }
 
     /// The bytes as the running process sees them: what the death of the process leaves.
@@ -80,7 +93,7 @@ impl Backend {
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.0.lock().expect("no test panics while it holds the disk")
+        self.0.0.lock().expect("no test panics while it holds the disk")
     }
 }
 
@@ -118,6 +131,9 @@ impl StorageBackend for Backend {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.disk();
+        while disk.is_held {
+            disk = self.0.1.wait(disk).expect("no test panics while it holds the disk");
+        }
         disk.syncs += 1;
         if disk.fails_at.is_some_and(|at| disk.syncs >= at) {
             disk.is_dead = true;
