@@ -31,4 +31,9 @@ impl Backoff {
     pub(crate) fn reset(&mut self) {
         self.due = self.first;
     }
+
+    /// Whether nothing has failed since the last success.
+    pub(crate) const fn is_reset(&self) -> bool {
+        self.due.as_nanos() == self.first.as_nanos()
+    }
 }

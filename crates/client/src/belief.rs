@@ -85,10 +85,6 @@ impl SharedBelief {
         }
     }
 
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
-    }
-
     pub(crate) fn changes(&self) -> watch::Receiver<LeaseState> {
         self.changes.subscribe()
     }

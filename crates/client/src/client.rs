@@ -38,7 +38,7 @@ impl Client {
     /// [`BadField`] naming the field of [`ClientConfig`] that does not hold what it may.
     pub fn new(config: ClientConfig) -> Result<Self, BadField> {
         let config = CheckedConfig::try_from(config)?;
-        let caller = Caller::new(&config);
+        let caller = Caller::of_cluster(&config);
         let (session, next_key) = (OnceLock::new(), AtomicU64::new(1));
         Ok(Self { inner: Arc::new(Inner { config, session, next_key, caller }) })
     }

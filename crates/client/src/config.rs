@@ -71,25 +71,23 @@ impl TryFrom<ClientConfig> for CheckedConfig {
         Ok(Self {
             endpoints,
             holder: Holder::new(&holder)?,
-            request_timeout: within(
-                "request_timeout",
-                request_timeout,
-                Duration::from_secs(3_600),
-                "1 ms to 1 h",
-            )?,
-            connect_timeout: within(
-                "connect_timeout",
-                connect_timeout,
-                Duration::from_secs(60),
-                "1 ms to 1 min",
-            )?,
+            request_timeout: request_timeout_within(request_timeout)?,
+            connect_timeout: connect_timeout_within(connect_timeout)?,
             clock,
             random,
         })
     }
 }
 
-pub(crate) fn within(
+pub(crate) fn request_timeout_within(got: Duration) -> Result<Duration, BadField> {
+    within("request_timeout", got, Duration::from_secs(3_600), "1 ms to 1 h")
+}
+
+pub(crate) fn connect_timeout_within(got: Duration) -> Result<Duration, BadField> {
+    within("connect_timeout", got, Duration::from_secs(60), "1 ms to 1 min")
+}
+
+fn within(
     field: &'static str,
     got: Duration,
     max: Duration,
@@ -125,11 +123,6 @@ impl Address {
             Ok(port) if port > 0 && host_fits => Ok(Self(format!("{host}:{port}").into())),
             _ => Err(complaint()),
         }
-    }
-
-    /// `host:port`.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

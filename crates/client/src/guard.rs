@@ -40,6 +40,18 @@ pub(crate) struct HeldLease {
 }
 
 impl HeldLease {
+    pub(crate) fn new(
+        key: ClaimKey,
+        resource: ResourceName,
+        token: FencingToken,
+        ttl: Duration,
+        cluster_id: String,
+        belief: Arc<SharedBelief>,
+    ) -> Self {
+        let lanes = crate::fenced::Lanes::default();
+        Self { key, resource, token, ttl, cluster_id, belief, lanes }
+    }
+
     pub(crate) fn check(&self) -> Result<FencingToken, LostReason> {
         match self.belief.look() {
             LeaseState::Held { .. } | LeaseState::Uncertain { .. } => Ok(self.token),

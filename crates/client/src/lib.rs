@@ -1,22 +1,32 @@
 //! The client library: leases that always know whether they may still act.
 
 mod acquire;
+pub mod attempts;
 mod backoff;
 mod belief;
 mod caller;
 mod channel;
+pub mod claim;
+pub mod claims;
 mod client;
 mod config;
 mod connection;
+mod endpoints;
 mod errors;
 mod fenced;
 mod guard;
+pub mod message;
 mod random;
+mod seats;
 mod session;
 mod store;
+pub mod timeouts;
 mod unary;
 mod validity;
 mod watch;
+mod wire;
+
+use claim::Change;
 
 pub use acquire::AcquireBuilder;
 pub use client::Client;

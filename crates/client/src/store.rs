@@ -7,11 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use leasehold_types::{BadField, FencingToken};
+use leasehold_api::pb::store::v1 as pb;
+use leasehold_api::pb::store::v1::store_service_client::StoreServiceClient;
+use leasehold_api::{CLUSTER_ID_BYTES_MAX, CheckedWrite, PAGE_BYTES_MAX};
+use leasehold_types::{BadField, Fault, FencingToken};
+use tonic::transport::Channel;
 
+use crate::caller::Caller;
+use crate::config::{Address, connect_timeout_within, request_timeout_within};
 use crate::fenced::FencedStore;
 use crate::random::{Random, SystemRandom};
 use crate::{LeaseGuard, StoreError};
+
+const PAGE_SIZE: u32 = 1_000;
+/// A page ends once it has its most bytes, so it may pass them by one entry; envelopes come on top.
+const ANSWER_BYTES_MAX: usize = 2 * PAGE_BYTES_MAX;
 
 /// How to reach a store.
 #[derive(Clone, Debug)]
@@ -148,7 +158,16 @@ pub struct StoreStatus {
 
 /// A client of one store. Cheap to clone; connects when first used, inside a tokio runtime.
 #[derive(Clone, Debug)]
-pub struct StoreClient {}
+pub struct StoreClient {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    address: Address,
+    cluster_id: String,
+    caller: Caller,
+}
 
 impl StoreClient {
     /// A client of the store at `endpoint`, with all else by default.
@@ -164,18 +183,29 @@ impl StoreClient {
     /// # Errors
     /// [`BadField`] naming the field of [`StoreConfig`] that does not hold what it may.
     pub fn with(config: StoreConfig) -> Result<Self, BadField> {
-        todo!("{config:?}")
+        let StoreConfig { endpoint, cluster_id, request_timeout, connect_timeout, random } = config;
+        let address = Address::new("endpoint", &endpoint)?;
+        let request_timeout = request_timeout_within(request_timeout)?;
+        let connect_timeout = connect_timeout_within(connect_timeout)?;
+        if cluster_id.len() > CLUSTER_ID_BYTES_MAX {
+            let got = format!("{} bytes", cluster_id.len());
+            return Err(BadField::new("cluster_id", got, "at most 256 bytes, or empty"));
+        }
+        let caller = Caller::new(vec![address.clone()], connect_timeout, request_timeout, random);
+        Ok(Self { inner: Arc::new(Inner { address, cluster_id, caller }) })
     }
 
     /// The store under a lease: attaches token, sequence and cluster id, and keeps writes in order.
+    ///
+    /// Asking twice gives two handles on the same order. Call it inside a tokio runtime.
     pub fn fenced(&self, guard: &LeaseGuard) -> FencedStore {
-        todo!("{guard:?}")
+        FencedStore::new(self.clone(), Arc::clone(guard.lease()))
     }
 
     /// Applies mutations atomically under an explicit token and sequence.
     ///
     /// With a sequence of 1 or more an unknown outcome is asked again, which the store answers as the
-    /// first time. With 0 the writer promises never to repeat itself, so it is asked again only when
+    /// first time. With 0 the writer promises never to repeat itself, so it is asked again only while
     /// it surely was not applied.
     ///
     /// # Errors
@@ -187,7 +217,33 @@ impl StoreClient {
         sequence: u64,
         mutations: Vec<Mutation>,
     ) -> Result<Written, StoreError> {
-        todo!("{resource} {token} {sequence} {mutations:?}")
+        let cluster_id = self.inner.cluster_id.clone();
+        let request = pb::WriteRequest {
+            resource: resource.to_owned(),
+            token: token.get(),
+            sequence,
+            mutations: mutations.into_iter().map(pb::Mutation::from).collect(),
+            cluster_id,
+        };
+        CheckedWrite::try_from(request.clone())?;
+        self.write_while(request, |fault| sequence > 0 || fault.surely_not_applied()).await
+    }
+
+    /// Sends one checked write until there is a definite answer, time is over, or `keep_on` says no.
+    pub(crate) async fn write_while(
+        &self,
+        request: pb::WriteRequest,
+        keep_on: impl Fn(&Fault) -> bool,
+    ) -> Result<Written, StoreError> {
+        let call = self.inner.caller.call(
+            |channel| {
+                let request = request.clone();
+                async move { client(channel).write(request).await }
+            },
+            keep_on,
+        );
+        let answer = call.await?;
+        Ok(Written { mark: mark(answer.mark), revision: answer.revision })
     }
 
     /// Reads one key; with a token it raises the mark first, or is stale.
@@ -200,7 +256,31 @@ impl StoreClient {
         key: &str,
         token: Option<FencingToken>,
     ) -> Result<Got, StoreError> {
-        todo!("{resource} {key} {token:?}")
+        self.get_as(resource, key, token, self.inner.cluster_id.clone()).await
+    }
+
+    pub(crate) async fn get_as(
+        &self,
+        resource: &str,
+        key: &str,
+        token: Option<FencingToken>,
+        cluster_id: String,
+    ) -> Result<Got, StoreError> {
+        let request = pb::GetRequest {
+            resource: resource.to_owned(),
+            key: key.to_owned(),
+            token: token.map(FencingToken::get),
+            cluster_id,
+        };
+        let call = self.inner.caller.call(
+            |channel| {
+                let request = request.clone();
+                async move { client(channel).get(request).await }
+            },
+            |_| true,
+        );
+        let answer = call.await?;
+        Ok(Got { entry: answer.entry.map(Entry::from), mark: mark(answer.mark) })
     }
 
     /// Reads the keys that start with `prefix`, all pages; with a token it raises the mark first, or
@@ -214,7 +294,46 @@ impl StoreClient {
         prefix: &str,
         token: Option<FencingToken>,
     ) -> Result<Vec<Entry>, StoreError> {
-        todo!("{resource} {prefix} {token:?}")
+        self.list_as(resource, prefix, token, self.inner.cluster_id.clone()).await
+    }
+
+    pub(crate) async fn list_as(
+        &self,
+        resource: &str,
+        prefix: &str,
+        token: Option<FencingToken>,
+        cluster_id: String,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = pb::ListRequest {
+                resource: resource.to_owned(),
+                prefix: prefix.to_owned(),
+                page_size: PAGE_SIZE,
+                page_token: page_token.clone(),
+                token: token.map(FencingToken::get),
+                cluster_id: cluster_id.clone(),
+            };
+            let call = self.inner.caller.call(
+                |channel| {
+                    let request = request.clone();
+                    async move { client(channel).list(request).await }
+                },
+                |_| true,
+            );
+            let page = call.await?;
+            entries.extend(page.entries.into_iter().map(Entry::from));
+            if page.next_page_token.is_empty() {
+                return Ok(entries);
+            }
+            // A page that does not move on would be asked for without end.
+            if page.next_page_token <= page_token {
+                let why = "a page of the list does not follow the one before".into();
+                return Err(Fault::OutcomeUnknown { why }.into());
+            }
+            page_token = page.next_page_token;
+        }
     }
 
     /// What the store knows of itself.
@@ -222,6 +341,55 @@ impl StoreClient {
     /// # Errors
     /// [`StoreError::Fault`].
     pub async fn status(&self) -> Result<StoreStatus, StoreError> {
-        todo!()
+        let call = self.inner.caller.call(
+            |channel| async move { client(channel).status(pb::StatusRequest {}).await },
+            |_| true,
+        );
+        let raw = call.await?;
+        Ok(StoreStatus {
+            version: raw.version,
+            cluster_id: raw.cluster_id,
+            floor: raw.floor,
+            revision: raw.revision,
+            resources: raw.resources,
+            keys: raw.keys,
+            highest_token: raw.highest_token,
+            stale_refused: raw.stale_refused,
+        })
+    }
+
+    /// Two clients of one address write in one order.
+    pub(crate) fn address(&self) -> &Address {
+        &self.inner.address
+    }
+}
+
+/// Pages and values may be as large as the store sends them.
+fn client(channel: Channel) -> StoreServiceClient<Channel> {
+    StoreServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+fn mark(raw: Option<pb::Mark>) -> Mark {
+    let pb::Mark { token, sequence } = raw.unwrap_or_default();
+    Mark { token, sequence }
+}
+
+impl From<pb::Entry> for Entry {
+    fn from(raw: pb::Entry) -> Self {
+        let pb::Entry { key, value, version, token } = raw;
+        Self { key, value, version, token }
+    }
+}
+
+impl From<Mutation> for pb::Mutation {
+    fn from(mutation: Mutation) -> Self {
+        use pb::mutation::Operation as Wire;
+        let Mutation { key, operation, expected_version } = mutation;
+        let operation = match operation {
+            Operation::Put(value) => Wire::Put(pb::Put { key, value }),
+            Operation::Delete => Wire::Delete(pb::Delete { key }),
+            Operation::Append(value) => Wire::Append(pb::Append { key, value }),
+        };
+        Self { operation: Some(operation), expected_version }
     }
 }

@@ -83,7 +83,7 @@ impl Client {
             tokens: tokens.iter().map(|token| token.get()).collect(),
             request_ids: request_ids.iter().map(|id| id.as_bytes().to_vec().into()).collect(),
         };
-        let call = self.caller().call(|mut client| {
+        let call = self.caller().ask(|mut client| {
             let request = request.clone();
             async move { client.renew(request).await }
         });
@@ -108,7 +108,7 @@ impl Client {
     ) -> Result<Released, RequestError> {
         let resource = ResourceName::new(resource)?.to_string();
         let request = pb::ReleaseRequest { resource, token: token.get() };
-        let call = self.caller().call(|mut client| {
+        let call = self.caller().ask(|mut client| {
             let request = request.clone();
             async move { client.release(request).await }
         });
@@ -122,7 +122,7 @@ impl Client {
     /// [`RequestError`].
     pub async fn cancel(&self, request: RequestId) -> Result<Cancelled, RequestError> {
         let request = pb::CancelRequest { request_id: request.as_bytes().to_vec().into() };
-        let call = self.caller().call(|mut client| {
+        let call = self.caller().ask(|mut client| {
             let request = request.clone();
             async move { client.cancel(request).await }
         });
@@ -141,7 +141,7 @@ impl Client {
     pub async fn get(&self, resource: &str) -> Result<ResourceStatus, RequestError> {
         let resource = ResourceName::new(resource)?;
         let request = pb::GetRequest { resource: resource.to_string() };
-        let call = self.caller().call(|mut client| {
+        let call = self.caller().ask(|mut client| {
             let request = request.clone();
             async move { client.get(request).await }
         });
@@ -162,7 +162,7 @@ impl Client {
         loop {
             let (prefix, token) = (prefix.to_owned(), page_token.clone());
             let request = pb::ListRequest { prefix, page_size: PAGE_SIZE, page_token: token };
-            let call = self.caller().call(|mut client| {
+            let call = self.caller().ask(|mut client| {
                 let request = request.clone();
                 async move { client.list(request).await }
             });

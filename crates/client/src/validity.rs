@@ -152,6 +152,11 @@ impl Validity {
         self.doubted = true;
     }
 
+    /// Whether a renewal went unanswered since the bound was proven.
+    pub const fn is_doubted(&self) -> bool {
+        self.doubted
+    }
+
     /// Until when the claim is proven.
     pub const fn bound(&self) -> Moment {
         self.bound
