@@ -79,6 +79,7 @@ struct Session {
 enum Turn {
     Asked(pb::SessionRequest),
     NothingMoreAsked,
+    Unreadable(Problem),
     Answered(Answered),
     Happened(Event),
     LeaderChanged,
@@ -117,7 +118,7 @@ impl Session {
             asked = self.inbound.message(), if self.reading => match asked {
                 Ok(Some(asked)) => Turn::Asked(asked),
                 Ok(None) => Turn::NothingMoreAsked,
-                Err(_) => Turn::ClientGone,
+                Err(status) => Turn::Unreadable(Problem::from(&status)),
             },
             Some(event) = self.following.events.recv() => Turn::Happened(event),
             Ok(()) = self.leader.changed() => Turn::LeaderChanged,
@@ -136,6 +137,8 @@ impl Session {
                 self.reading = false;
                 Ok(())
             }
+            // A message too large, or a connection that broke; whoever is still there is told.
+            Turn::Unreadable(problem) => Err(problem),
             Turn::ClientGone => Ok(()),
         }
     }
