@@ -84,20 +84,14 @@ fn read_claims(reader: &mut Reader<'_>) -> Result<Claims, DecodeError> {
     for _ in 0..reader.length("claims", Claim::BYTES_MIN)? {
         let claim: Claim = reader.field()?;
         let lease = claims.resource(claim.resource.as_str()).and_then(|resource| resource.lease);
-        let broken = if last.is_some_and(|last| claim.age <= last) {
-            Some(invariants::I5)
-        } else if claims.with_request(&claim.request).is_some() {
-            Some(invariants::I4)
-        } else if claim.token().is_some_and(|token| claims.with_token(token).is_some()) {
-            Some(invariants::I2)
-        } else if claim.token().is_some() && lease.is_some() {
-            Some(invariants::I6)
-        } else if claim.token().is_none() && lease.is_none() {
-            Some(invariants::I7)
-        } else {
-            None
-        };
-        if let Some(name) = broken {
+        let token_again = claim.token().is_some_and(|token| claims.with_token(token).is_some());
+        let clashes = [
+            (invariants::I5, last.is_some_and(|last| claim.age <= last)),
+            (invariants::I4, claims.with_request(&claim.request).is_some()),
+            (invariants::I2, token_again),
+            (invariants::I6, claim.token().is_some() && lease.is_some()),
+        ];
+        if let Some((name, _)) = clashes.into_iter().find(|(_, clashes)| *clashes) {
             return Err(DecodeError::BrokenInvariant { name });
         }
         last = Some(claim.age);

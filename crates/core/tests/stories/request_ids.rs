@@ -77,12 +77,13 @@ fn an_acquire_that_its_cancel_overtook_is_refused() {
 }
 
 #[test]
-fn a_cancel_of_a_claim_granted_meanwhile_releases_it() {
+fn a_cancel_of_a_claim_granted_meanwhile_releases_it_to_the_next() {
     check(&[
         (0, &[acquire("ann")], &["ann held #1 for 10000", "-> ann #1 until 10000"]),
         (0, &[wait("bob", 9_000)], &["bob waits at 1 for 10000", "-> bob queued at 1"]),
         (1, &[release("lock", 1)], &["released", "-> ann released", "-> bob #2 until 10000"]),
-        (2, &[cancel("bob")], &["cancelled #2", "-> bob cancelled"]),
+        (1, &[wait("cy", 9_000)], &["cy waits at 1 for 10000", "-> cy queued at 1"]),
+        (2, &[cancel("bob")], &["cancelled #2", "-> bob cancelled", "-> cy #3 until 10001"]),
         (3, &[renew(&[2], &["bob"])], &["NOT_HOLDER #2, ENDED cancelled"]),
     ]);
 }
