@@ -1,0 +1,107 @@
+//! The command line: what is common to all verbs, and the list of verbs. Each verb's own arguments
+//! and help are beside its code.
+
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit;
+use crate::lock::{gate::GateArgs, watchdog::WatchdogArgs};
+use crate::output::Format;
+use crate::verbs;
+
+/// Leases with fencing tokens, and a store that refuses stale ones.
+#[derive(Debug, Parser)]
+#[command(name = "leasehold", version, max_term_width = 100, after_help = exit::HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Common {
+    /// Lease nodes, any of them, separated by commas; the leader is found from there
+    #[arg(
+        long,
+        global = true,
+        env = "LEASEHOLD_ENDPOINTS",
+        value_delimiter = ',',
+        value_name = "HOST:PORT,..."
+    )]
+    pub(crate) endpoints: Vec<String>,
+
+    /// The store
+    #[arg(long, global = true, env = "LEASEHOLD_STORE", value_name = "HOST:PORT")]
+    pub(crate) store: Option<String>,
+
+    /// For scripts (text) or for programs (one JSON object a line)
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORM")]
+    pub(crate) output: Format,
+
+    /// How long a request may go unanswered before it fails with 69
+    #[arg(long, global = true, default_value = "10s", value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Duration,
+
+    /// What to log to stderr, such as "debug" or "info,leasehold_client=trace"
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Acquire(verbs::acquire::AcquireArgs),
+    Renew(verbs::renew::RenewArgs),
+    Release(verbs::release::ReleaseArgs),
+    Get(verbs::get::GetArgs),
+    List(verbs::list::ListArgs),
+    Watch(verbs::watch::WatchArgs),
+    Lock(verbs::lock::LockArgs),
+    Data(verbs::data::DataArgs),
+    Status(verbs::status::StatusArgs),
+    Dev(verbs::dev::DevArgs),
+    Demo(verbs::demo::DemoArgs),
+    Server(verbs::server::ServerArgs),
+    Store(verbs::store::StoreArgs),
+    Completions(verbs::completions::CompletionsArgs),
+    /// Guards the command of `lock`.
+    #[command(hide = true)]
+    Watchdog(WatchdogArgs),
+    /// Becomes the command of `lock`.
+    #[command(hide = true)]
+    Gate(GateArgs),
+    /// Plays a client in `demo`.
+    #[command(hide = true)]
+    Actor(crate::demo::actor::ActorArgs),
+}
+
+/// A duration as people write it: `30s`, `1m 30s`, `250ms`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write 30s, 250ms or 1m30s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_that_is_shown_has_an_example() {
+        let command = Cli::command();
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let help = verb.clone().render_long_help().to_string();
+            let example = format!("leasehold {}", verb.get_name());
+            assert!(help.contains(&example) && help.contains("Examples:"), "{}", verb.get_name());
+        }
+    }
+}

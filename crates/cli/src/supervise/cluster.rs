@@ -1,0 +1,225 @@
+//! Lease nodes and a store, started, watched and stopped together.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use leasehold_client::{Client, ClientConfig, StoreClient};
+use tokio::time::{Instant, sleep};
+
+use super::daemon::Daemon;
+use super::layout::{Layout, log_file, node_name};
+use super::node::{NodeReport, ask, ask_all};
+use crate::exit::{Failure, UNAVAILABLE};
+
+/// How long the whole may take to be ready.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at whether it is.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long one node has to say how it is.
+const NODE_PATIENCE: Duration = Duration::from_secs(1);
+/// Reading it takes a leader with a majority, and changes nothing.
+const PROBE: &str = "leasehold/dev";
+
+/// A running cluster. Dropping it kills every process of it.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    folder: PathBuf,
+    layout: Layout,
+    nodes: Vec<Daemon>,
+    store: Daemon,
+    /// Deleted when dropped, after the processes above.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// One of the daemons has ended.
+#[derive(Debug)]
+pub(crate) struct Death {
+    /// Which.
+    pub(crate) name: String,
+    /// Its process id.
+    pub(crate) pid: i32,
+    /// How.
+    pub(crate) status: ExitStatus,
+}
+
+impl Cluster {
+    /// Starts the cluster in `folder`, or a new one in a temporary folder, and waits until a leader
+    /// serves and the store answers.
+    ///
+    /// # Errors
+    /// [`Failure`], with the end of the log of whoever did not start.
+    pub(crate) async fn start(folder: Option<&Path>, nodes: Option<u16>) -> Result<Self, Failure> {
+        let temporary = match folder {
+            Some(_) => None,
+            None => Some(
+                tempfile::Builder::new().prefix("leasehold-").tempdir().map_err(Failure::other)?,
+            ),
+        };
+        let folder = folder.or(temporary.as_ref().map(tempfile::TempDir::path));
+        let folder = folder.expect("one of the two is there");
+        let layout = Layout::open_or_create(folder, nodes)?;
+        let folder = fs::canonicalize(folder).map_err(Failure::other)?;
+        let nodes: io::Result<Vec<_>> = layout
+            .members
+            .iter()
+            .map(|member| Daemon::start(&folder, "server", &node_name(member.node_id)))
+            .collect();
+        let nodes = nodes.map_err(Failure::other)?;
+        let store = Daemon::start(&folder, "store", "store").map_err(Failure::other)?;
+        let mut cluster = Self { folder, layout, nodes, store, _temporary: temporary };
+        cluster.write_pids()?;
+        cluster.wait_until_ready().await?;
+        Ok(cluster)
+    }
+
+    /// The folder with configs, data, logs and `pids`.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The nodes' client addresses.
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        self.layout.endpoints()
+    }
+
+    /// Where the store listens.
+    pub(crate) fn store_address(&self) -> &str {
+        &self.layout.store_address
+    }
+
+    /// The daemons: the nodes in order, then the store.
+    pub(crate) fn daemons(&mut self) -> impl Iterator<Item = &mut Daemon> {
+        self.nodes.iter_mut().chain([&mut self.store])
+    }
+
+    /// The node that leads by what the nodes themselves say, if there is one.
+    pub(crate) async fn leader(&self) -> Option<NodeReport> {
+        let reports = ask_all(&self.endpoints(), NODE_PATIENCE).await;
+        let leads = |node: &NodeReport| node.leader_id == Some(node.node_id);
+        reports.into_iter().flatten().filter(leads).max_by_key(|node| node.term)
+    }
+
+    /// What one node says of itself, if it answers.
+    pub(crate) async fn node(&self, node_id: u64) -> Option<NodeReport> {
+        let member = self.layout.members.iter().find(|member| member.node_id == node_id)?;
+        ask(&member.client_address, NODE_PATIENCE).await.ok()
+    }
+
+    /// SIGKILL for one node; gone when this returns.
+    pub(crate) async fn kill_node(&mut self, node_id: u64) -> Result<(), Failure> {
+        let name = node_name(node_id);
+        match self.nodes.iter_mut().find(|node| node.name() == name) {
+            Some(node) => node.kill().await.map_err(Failure::other),
+            None => Err(Failure::other(format!("there is no {name}"))),
+        }
+    }
+
+    /// Starts a node again that has ended.
+    pub(crate) fn start_node(&mut self, node_id: u64) -> Result<(), Failure> {
+        let name = node_name(node_id);
+        let started = Daemon::start(&self.folder, "server", &name).map_err(Failure::other)?;
+        match self.nodes.iter_mut().find(|node| node.name() == name) {
+            Some(node) => *node = started,
+            None => return Err(Failure::other(format!("there is no {name}"))),
+        }
+        self.write_pids()
+    }
+
+    /// The next daemon among `watched` that ends. Cancel safe.
+    pub(crate) async fn next_death(&mut self, reported: &[i32]) -> Death {
+        let living = self
+            .daemons()
+            .filter(|daemon| !reported.contains(&daemon.pid().as_raw_nonzero().get()));
+        let deaths = living.map(|daemon| {
+            Box::pin(async {
+                let (name, pid) = (daemon.name().to_owned(), daemon.pid().as_raw_nonzero().get());
+                match daemon.ended().await {
+                    Ok(status) => Death { name, pid, status },
+                    // Nobody else reaps it, so this cannot be; and there is nothing to tell.
+                    Err(_) => std::future::pending().await,
+                }
+            })
+        });
+        let deaths: Vec<_> = deaths.collect();
+        match deaths.is_empty() {
+            true => std::future::pending().await,
+            false => futures_util::future::select_all(deaths).await.0,
+        }
+    }
+
+    /// Stops everything, all at once.
+    pub(crate) async fn stop(mut self) {
+        let stopping = self.daemons().map(|daemon| async {
+            if let Err(error) = daemon.stop().await {
+                tracing::warn!(%error, daemon = daemon.name(), "could not be stopped");
+            }
+        });
+        futures_util::future::join_all(stopping).await;
+        // What is gone has no process id; a folder without any data must not claim otherwise.
+        if let Err(error) = fs::remove_file(self.folder.join("pids")) {
+            tracing::debug!(%error, "the list of process ids is gone already");
+        }
+    }
+
+    /// `node-1 PID` and so on, a line each, for scripts that want to kill somebody.
+    fn write_pids(&mut self) -> Result<(), Failure> {
+        let folder = self.folder.clone();
+        let line =
+            |daemon: &mut Daemon| format!("{} {}\n", daemon.name(), daemon.pid().as_raw_nonzero());
+        let text: String = self.daemons().map(line).collect();
+        fs::write(folder.join("pids"), text).map_err(Failure::other)
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<(), Failure> {
+        let client = Client::new(ClientConfig {
+            endpoints: self.endpoints(),
+            request_timeout: NODE_PATIENCE,
+            ..ClientConfig::default()
+        })?;
+        let store = StoreClient::new(self.store_address())?;
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            self.fail_if_anybody_died()?;
+            let status = tokio::time::timeout(NODE_PATIENCE, store.status());
+            let (read, status) = tokio::join!(client.get(PROBE), status);
+            if read.is_ok() && matches!(status, Ok(Ok(_))) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let message =
+                    format!("no leader and store within {START_PATIENCE:?}\n{}", self.logs());
+                return Err(Failure::new(UNAVAILABLE, "NOT_READY", message));
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn fail_if_anybody_died(&mut self) -> Result<(), Failure> {
+        let folder = self.folder.clone();
+        for daemon in self.daemons() {
+            if let Some(status) = daemon.has_ended().map_err(Failure::other)? {
+                let log = log_tail(&folder, daemon.name());
+                let name = daemon.name();
+                return Err(Failure::other(format!("{name} did not start: {status}\n{log}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of every daemon's log.
+    pub(crate) fn logs(&mut self) -> String {
+        let folder = self.folder.clone();
+        self.daemons().map(|daemon| log_tail(&folder, daemon.name())).collect()
+    }
+}
+
+fn log_tail(folder: &Path, name: &str) -> String {
+    let file = log_file(folder, name);
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let last = lines[lines.len().saturating_sub(10)..].join("\n  ");
+    format!("{}:\n  {last}\n", file.display())
+}
