@@ -1,13 +1,12 @@
 //! What a node is told at its start.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use leasehold_core::Settings;
 use leasehold_disk::BootId;
 use leasehold_types::BadField;
 
-use crate::Timing;
+use crate::{Execution, Timing};
 
 /// A member of the cluster, as every node knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,20 +84,6 @@ impl Default for SnapshotPolicy {
     }
 }
 
-/// Where work runs that blocks a thread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Execution {
-    /// On threads of its own. For production.
-    #[default]
-    Threads,
-    /// On the runtime's own tasks, each sync taking this long. For a deterministic simulator, which
-    /// has neither threads nor a disk that takes time.
-    Tasks {
-        /// Simulated duration of a sync.
-        sync: Duration,
-    },
-}
-
 /// Everything a node is told at its start.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -142,6 +127,7 @@ impl NodeConfig {
                 return Err(BadField::new("members", got, "each under its own id, 1 or more"));
             }
         }
+        self.settings.check().map_err(|bad| bad.inside("settings"))?;
         self.limits.check()?;
         if self.snapshots.entries == 0 {
             return Err(BadField::new("snapshots.entries", "0", "1 or more"));

@@ -7,24 +7,36 @@
 pub mod grpc;
 pub mod transport;
 
+mod barrier;
 mod chain;
 mod change;
 mod config;
+mod execution;
 mod lease_clock;
 mod log;
 mod node;
+mod observer;
+mod peers;
+mod progress;
 mod proposal;
+mod proposer;
+mod snapshot;
+mod standing;
+mod start;
+mod state_machine;
 mod status;
 mod timing;
 mod type_config;
 mod wire;
 
 pub use change::{AppliedBatch, Change};
-pub use config::{Execution, Limits, Member, NodeConfig, SnapshotPolicy};
+pub use config::{Limits, Member, NodeConfig, SnapshotPolicy};
+pub use execution::Execution;
 pub use leasehold_api::pb::peer::v1 as pb;
-pub use node::{Node, StartError, TokioNode};
+pub use node::{Node, TokioNode};
 pub use openraft_rt::AsyncRuntime;
 pub use openraft_rt_tokio::TokioRuntime;
 pub use proposal::Proposal;
+pub use start::StartError;
 pub use status::{NodeFailure, NodeStatus, Role};
 pub use timing::{TURN_ADDS_AT_MOST, TURN_MAX, Timing};

@@ -1,82 +1,93 @@
-//! One member of a cluster.
+//! One member of a cluster, as the rest of the program holds it.
 
-use std::marker::PhantomData;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use leasehold_clock::Clock;
+use futures_util::future::{BoxFuture, Shared};
 use leasehold_core::{Command, LeaseState};
-use leasehold_disk::{Disk, Identity};
-use leasehold_types::{BadField, Fault};
+use leasehold_types::Fault;
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Instant, Raft};
 use openraft_rt::AsyncRuntime;
 use openraft_rt_tokio::TokioRuntime;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::transport::{PeerHandler, Transport};
-use crate::{Change, NodeConfig, NodeFailure, NodeStatus, Proposal};
+use crate::barrier::BarrierWaiter;
+use crate::log::LogReader;
+use crate::peers::Handler;
+use crate::proposer::{Intake, Origin};
+use crate::state_machine::StateMachine;
+use crate::transport::PeerHandler;
+use crate::type_config::Types;
+use crate::{Change, NodeConfig, NodeFailure, NodeStatus, Proposal, Role};
 
 /// A node on tokio.
 pub type TokioNode = Node<TokioRuntime>;
 
-/// One member of a cluster: a handle, cheap to clone.
-#[derive(Debug)]
+/// Resolves when something has ended.
+pub(crate) type Ended = Shared<BoxFuture<'static, ()>>;
+
+/// One member of a cluster: a handle, cheap to clone. [`Node::shutdown`] before the last is dropped.
 pub struct Node<RT: AsyncRuntime> {
-    _runtime: PhantomData<fn() -> RT>,
+    pub(crate) inner: Arc<Inner<RT>>,
 }
 
-/// Why a node does not start.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StartError {
-    /// A configured value is not allowed.
-    #[error(transparent)]
-    Config(#[from] BadField),
-    /// The disk cannot be read, or what it holds is not what was written.
-    #[error("{why}")]
-    Storage {
-        /// What the disk said, and what to do where there is something to do.
-        why: String,
-    },
+pub(crate) struct Inner<RT: AsyncRuntime> {
+    pub(crate) config: NodeConfig,
+    pub(crate) raft: Raft<Types<RT>, StateMachine<RT>>,
+    pub(crate) log: LogReader,
+    pub(crate) intake: Intake<RT>,
+    pub(crate) barriers: mpsc::Sender<BarrierWaiter>,
+    pub(crate) status: watch::Receiver<NodeStatus>,
+    pub(crate) feed: broadcast::Sender<Arc<Change>>,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) handler: Arc<Handler<RT>>,
+    pub(crate) proposer: Ended,
+    pub(crate) log_ended: Ended,
 }
 
 impl<RT: AsyncRuntime> Clone for Node<RT> {
     fn clone(&self) -> Self {
-        Self { _runtime: PhantomData }
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<RT: AsyncRuntime> fmt::Debug for Node<RT> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({})", self.inner.config.node_id)
     }
 }
 
 impl<RT: AsyncRuntime> Node<RT> {
-    /// Recovers what the disk holds and takes part in the cluster. `identity` was claimed on `disk`.
-    ///
-    /// On an empty disk the member with the smallest id founds the cluster; the others wait for it.
-    ///
-    /// # Errors
-    /// [`StartError`].
-    pub async fn start(
-        _config: NodeConfig,
-        _identity: Identity,
-        _disk: Arc<dyn Disk>,
-        _clock: Arc<dyn Clock>,
-        _transport: Arc<dyn Transport>,
-    ) -> Result<Self, StartError> {
-        unimplemented!()
-    }
-
     /// Takes a command into the queue, at once or not at all. Where this node follows, it is passed
     /// to the leader, one hop.
     ///
     /// # Errors
     /// [`Fault::QueueFull`] and [`Fault::ShuttingDown`]; the rest comes out of the [`Proposal`].
-    pub fn propose(&self, _command: Command) -> Result<Proposal, Fault> {
-        unimplemented!()
+    pub fn propose(&self, command: Command) -> Result<Proposal, Fault> {
+        self.inner.intake.propose(command, Origin::Client, Duration::ZERO)
     }
 
     /// Returns when this node's state is at least as new as anything answered by anybody before the
-    /// call: a linearizable read point (ReadIndex; Ongaro, PhD thesis, 6.4). Calls that overlap
-    /// share one.
+    /// call: a linearizable read point (ReadIndex; Ongaro, PhD thesis, 6.4). Calls that wait at the
+    /// same time share one.
     ///
     /// # Errors
-    /// [`Fault::NoLeader`] when none confirmed a majority in time, [`Fault::ShuttingDown`].
+    /// [`Fault::NoLeader`] when none confirmed a majority in time, [`Fault::QueueFull`],
+    /// [`Fault::ShuttingDown`].
     pub async fn barrier(&self) -> Result<(), Fault> {
-        unimplemented!()
+        let (waiter, passed) = oneshot::channel();
+        self.inner.barriers.try_send(waiter).map_err(|refused| match refused {
+            TrySendError::Full(_) => Fault::QueueFull { limit: crate::barrier::WAITERS_MAX as u64 },
+            TrySendError::Closed(_) => Fault::ShuttingDown,
+        })?;
+        match RT::timeout(self.inner.config.timing.barrier_deadline, passed).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(Fault::ShuttingDown),
+            Err(_) => Err(self.no_leader()),
+        }
     }
 
     /// Reads this node's state, on the task that owns it and between two batches. As new as this
@@ -85,50 +96,107 @@ impl<RT: AsyncRuntime> Node<RT> {
     ///
     /// # Errors
     /// [`Fault::NoLeader`] before the cluster is founded, [`Fault::ShuttingDown`].
-    pub async fn query<T, F>(&self, _read: F) -> Result<T, Fault>
+    pub async fn query<T, F>(&self, read: F) -> Result<T, Fault>
     where
         F: FnOnce(&LeaseState) -> T + Send + 'static,
         T: Send + 'static,
     {
-        unimplemented!()
+        let answer = self.inner.raft.with_state_machine(|machine| {
+            let answer = machine.state().map(read);
+            Box::pin(async move { answer })
+        });
+        let answer = answer.await.map_err(|_| Fault::ShuttingDown)?;
+        answer.ok_or_else(|| self.no_leader())
+    }
+
+    fn no_leader(&self) -> Fault {
+        let status = self.inner.status.borrow();
+        let leader = status.leader.as_ref().filter(|leader| leader.node_id != status.node_id);
+        Fault::NoLeader { leader_address: leader.map(|leader| leader.client_address.clone()) }
     }
 
     /// Every change of this node's state from now on. A listener that lags is told so
     /// ([`broadcast::error::RecvError::Lagged`]) and must start over from the state.
     pub fn applied(&self) -> broadcast::Receiver<Arc<Change>> {
-        unimplemented!()
+        self.inner.feed.subscribe()
     }
 
     /// What this node knows now. A hint.
     pub fn status(&self) -> NodeStatus {
-        unimplemented!()
+        self.inner.status.borrow().clone()
     }
 
     /// [`Node::status`] whenever it changes.
     pub fn watch_status(&self) -> watch::Receiver<NodeStatus> {
-        unimplemented!()
+        self.inner.status.clone()
     }
 
     /// Resolves when the node has stopped for good by itself; the process should exit non-zero.
     /// Never resolves on a node that was shut down in order.
     pub async fn failed(&self) -> NodeFailure {
-        unimplemented!()
+        let mut status = self.inner.status.clone();
+        let failed = match status.wait_for(|status| status.failed.is_some()).await {
+            Ok(status) => status.failed.clone(),
+            Err(_) => None,
+        };
+        match failed {
+            Some(failure) => failure,
+            None => std::future::pending().await,
+        }
     }
 
     /// Hands leadership, if this node has it, to the follower that is furthest; returns when another
     /// leads, or after a bounded time. True when this node does not lead any more.
     pub async fn hand_over_leadership(&self) -> bool {
-        unimplemented!()
+        let Some(successor) = self.successor() else {
+            return !self.leads();
+        };
+        tracing::info!(successor, "handing leadership over");
+        if self.inner.raft.trigger().transfer_leader(successor).await.is_err() {
+            return true;
+        }
+        let id = self.inner.config.node_id;
+        let mut metrics = self.inner.raft.server_metrics();
+        let taken = metrics.wait_until(|now| now.current_leader.is_some_and(|leader| leader != id));
+        let taken = RT::timeout(self.inner.config.timing.hand_over, taken).await;
+        matches!(taken, Ok(Ok(_))) || !self.leads()
+    }
+
+    fn leads(&self) -> bool {
+        self.inner.raft.metrics().borrow_watched().state == openraft::ServerState::Leader
+    }
+
+    /// Of the other voters that answered lately, the one whose log reaches furthest.
+    fn successor(&self) -> Option<u64> {
+        let (id, trust) = (self.inner.config.node_id, self.inner.config.timing.election_max);
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let (heard, reached) = (metrics.heartbeat.as_ref()?, metrics.replication.as_ref()?);
+        let lives = |voter: &u64| {
+            let at = heard.get(voter).and_then(Option::as_ref);
+            at.is_some_and(|at| at.elapsed() < trust)
+        };
+        let voters =
+            metrics.membership_config.voter_ids().filter(|voter| *voter != id && lives(voter));
+        voters.max_by_key(|voter| reached.get(voter).copied().flatten())
     }
 
     /// Stops taking part: queued commands are answered [`Fault::ShuttingDown`], those under way
-    /// unknown. Returns when everything has stopped.
+    /// unknown. Returns when everything has stopped and all that was written is on disk.
     pub async fn shutdown(&self) {
-        unimplemented!()
+        self.inner.stop.send_replace(true);
+        self.inner.proposer.clone().await;
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::warn!(%error, "the consensus task did not stop in order");
+        }
+        let mut status = self.inner.status.clone();
+        // An observer that is gone has nothing more to say.
+        let _ = status.wait_for(|status| status.role == Role::Stopped).await;
+        self.inner.log_ended.clone().await;
     }
 
     /// What answers this node's peers, for [`crate::grpc::peer_service`] or another transport's far end.
     pub fn peer_handler(&self) -> Arc<dyn PeerHandler> {
-        unimplemented!()
+        self.inner.handler.clone()
     }
 }

@@ -191,6 +191,12 @@ pub enum PeerFault {
         /// Who did not believe whom, and why.
         why: String,
     },
+    /// It was done, or not, by a peer whose answer is not believed; so it counts for nothing.
+    #[error("the answer is not believed: {why}")]
+    AnswerNotBelieved {
+        /// Why not.
+        why: String,
+    },
     /// The message breaks the protocol. Nothing was done.
     #[error("malformed: {why}")]
     Malformed {

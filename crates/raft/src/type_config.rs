@@ -15,26 +15,26 @@ use openraft_rt::AsyncRuntime;
 use crate::Member;
 
 /// The type configuration on the runtime `RT`.
-pub struct Types<RT>(PhantomData<fn() -> RT>);
+pub(crate) struct Types<RT>(PhantomData<fn() -> RT>);
 
 /// A leadership before it is won.
-pub type LeaderId = leader_id_std::LeaderId<u64, u64>;
+pub(crate) type LeaderId = leader_id_std::LeaderId<u64, u64>;
 /// A leadership.
-pub type Leadership = leader_id_std::CommittedLeaderId<u64>;
+pub(crate) type Leadership = leader_id_std::CommittedLeaderId<u64>;
 /// A place in the log.
-pub type LogId = openraft::LogId<Leadership>;
+pub(crate) type LogId = openraft::LogId<Leadership>;
 /// A vote, asked for or won.
-pub type Vote = openraft::Vote<LeaderId>;
+pub(crate) type Vote = openraft::Vote<LeaderId>;
 /// What an entry holds.
-pub type Payload = EntryPayload<LogData, u64, Member>;
+pub(crate) type Payload = EntryPayload<LogData, u64, Member>;
 /// An entry.
-pub type Entry = openraft::Entry<Leadership, Payload>;
+pub(crate) type Entry = openraft::Entry<Leadership, Payload>;
 /// Who votes.
-pub type Membership = openraft::Membership<u64, Member>;
+pub(crate) type Membership = openraft::Membership<u64, Member>;
 /// Who votes, and since which entry.
-pub type StoredMembership = openraft::StoredMembership<Leadership, u64, Member>;
+pub(crate) type StoredMembership = openraft::StoredMembership<Leadership, u64, Member>;
 /// Which log and members a snapshot covers.
-pub type SnapshotMeta = openraft::SnapshotMeta<Leadership, u64, Member>;
+pub(crate) type SnapshotMeta = openraft::SnapshotMeta<Leadership, u64, Member>;
 
 impl<RT: AsyncRuntime> RaftTypeConfig for Types<RT> {
     type D = LogData;
@@ -61,7 +61,7 @@ impl<RT: AsyncRuntime> RaftTypeConfig for Types<RT> {
 /// What this system puts into the log. Encoded once, by the leader; the same bytes go to the disk,
 /// to the peers and into `apply`.
 #[derive(Clone, PartialEq, Eq)]
-pub enum LogData {
+pub(crate) enum LogData {
     /// An encoded [`leasehold_core::Batch`]: one stamp, many commands.
     Batch(Bytes),
     /// The encoded state a cluster is founded with; only the first one counts. So every node has the
@@ -71,7 +71,7 @@ pub enum LogData {
 
 impl LogData {
     /// The bytes, whatever they mean.
-    pub fn bytes(&self) -> &Bytes {
+    pub(crate) fn bytes(&self) -> &Bytes {
         match self {
             Self::Batch(bytes) | Self::Founding(bytes) => bytes,
         }
@@ -95,7 +95,7 @@ impl fmt::Debug for LogData {
 
 /// What applying an entry made of its commands, by position. Empty for entries without commands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcomes(pub Vec<Outcome>);
+pub(crate) struct Outcomes(pub(crate) Vec<Outcome>);
 
 // Written by hand: a derive would ask `RT` for what only the marker needs.
 impl<RT> Clone for Types<RT> {

@@ -11,5 +11,5 @@ mod record;
 mod recover;
 mod store;
 
-pub(crate) use recover::{RecoverError, Recovered, recover};
-pub(crate) use store::LogStore;
+pub(crate) use recover::recover;
+pub(crate) use store::{LogReader, LogStore};

@@ -1,0 +1,98 @@
+//! The other nodes: who they are, how they are reached, what they ask.
+//!
+//! Reading order: [`gatekeeper`] decides who is believed, [`Peers`] calls out, [`network`] is what the
+//! consensus library calls out with, [`handler`] answers calls.
+
+mod gatekeeper;
+mod handler;
+mod network;
+mod quorum_gate;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use leasehold_api::pb::peer::v1 as pb;
+
+pub(crate) use gatekeeper::Gatekeeper;
+pub(crate) use handler::{Handler, fault_from_wire};
+pub(crate) use network::NetworkFactory;
+pub(crate) use quorum_gate::QuorumGate;
+
+use crate::Member;
+use crate::transport::{Answer, Lane, PeerFault, PeerLink, Transport};
+
+/// Calls to peers, every answer checked before it is believed.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    transport: Arc<dyn Transport>,
+    gatekeeper: Arc<Gatekeeper>,
+    links: Mutex<BTreeMap<(u64, Lane), Link>>,
+}
+
+struct Link {
+    member: Member,
+    link: Arc<dyn PeerLink>,
+}
+
+impl Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "link to {}", self.member.peer_address)
+    }
+}
+
+impl Peers {
+    pub(crate) fn new(transport: Arc<dyn Transport>, gatekeeper: Arc<Gatekeeper>) -> Self {
+        Self { transport, gatekeeper, links: Mutex::default() }
+    }
+
+    /// The one long-lived link of a lane; a new one when the member moved.
+    fn link(&self, member: &Member, lane: Lane) -> Arc<dyn PeerLink> {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        match links.get(&(member.node_id, lane)) {
+            Some(known) if known.member == *member => known.link.clone(),
+            _ => {
+                let link = self.transport.link(member, lane);
+                let entry = Link { member: member.clone(), link: link.clone() };
+                links.insert((member.node_id, lane), entry);
+                link
+            }
+        }
+    }
+
+    /// Makes one call and checks who answered.
+    pub(crate) async fn call<T>(
+        &self,
+        member: &Member,
+        lane: Lane,
+        make: impl FnOnce(&dyn PeerLink, pb::Call) -> Answer<T>,
+    ) -> Result<T, PeerFault> {
+        let call = self.gatekeeper.call_to(member.node_id);
+        let answered = make(&*self.link(member, lane), call).await?;
+        match self.gatekeeper.believe_answer(member.node_id, &answered.by) {
+            Ok(()) => Ok(answered.reply),
+            Err(fault) => Err(PeerFault::AnswerNotBelieved { why: fault.to_string() }),
+        }
+    }
+
+    /// Passes client commands to the leader.
+    pub(crate) async fn forward(
+        &self,
+        leader: &Member,
+        request: pb::ForwardRequest,
+        within: Duration,
+    ) -> Result<pb::ForwardReply, PeerFault> {
+        self.call(leader, Lane::Forward, |link, call| link.forward(call, request, within)).await
+    }
+
+    /// Asks the leader for a read point.
+    pub(crate) async fn read_index(
+        &self,
+        leader: &Member,
+        within: Duration,
+    ) -> Result<pb::ReadIndexReply, PeerFault> {
+        let request = pb::ReadIndexRequest {};
+        self.call(leader, Lane::Urgent, |link, call| link.read_index(call, request, within)).await
+    }
+}

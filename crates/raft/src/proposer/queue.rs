@@ -1,0 +1,408 @@
+//! Commands on their way into a batch.
+//!
+//! Two lanes: renewals, and everything else. A batch takes renewals first, so that no flood of
+//! acquires lets a lease run out whose renewal has arrived; and leaves a quarter of itself to the
+//! others, so that renewals do not shut them out either. Each lane is bounded in commands and bytes,
+//! and a full one answers at once.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use leasehold_core::{Command, Outcome};
+use leasehold_types::Fault;
+use openraft_rt::Instant;
+use tokio::sync::{Notify, oneshot};
+
+use crate::Limits;
+
+/// A command, and whoever waits for it. `I` is the runtime's instant.
+#[derive(Debug)]
+pub(crate) struct Queued<I> {
+    pub(crate) command: Command,
+    pub(crate) waiter: Waiter<I>,
+}
+
+/// Whoever waits for a command's outcome.
+#[derive(Debug)]
+pub(crate) struct Waiter<I> {
+    pub(crate) origin: Origin,
+    /// When the command arrived on this node.
+    pub(crate) since: I,
+    /// How long it had waited on another by then.
+    pub(crate) before: Duration,
+    reply: oneshot::Sender<Result<Outcome, Fault>>,
+    /// What the command takes up in a batch, at most.
+    bytes: usize,
+}
+
+impl<I: Instant> Waiter<I> {
+    /// How long the command has waited in all.
+    pub(crate) fn waited(&self, now: I) -> Duration {
+        now.saturating_duration_since(self.since) + self.before
+    }
+
+    /// When its patience is over.
+    pub(crate) fn deadline(&self, patience: Duration) -> I {
+        self.since + patience.saturating_sub(self.before)
+    }
+}
+
+impl<I> Waiter<I> {
+    /// Tells the outcome to whoever waits, if anybody still does.
+    pub(crate) fn answer(self, outcome: Result<Outcome, Fault>) {
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// Where a command came from: one that a peer passed on is never passed on again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A client of this node.
+    Client,
+    /// A peer.
+    Peer,
+}
+
+impl<I> Queued<I> {
+    pub(crate) fn new(
+        command: Command,
+        origin: Origin,
+        since: I,
+        before: Duration,
+        reply: oneshot::Sender<Result<Outcome, Fault>>,
+    ) -> Self {
+        let bytes = bytes_at_most(&command);
+        Self { command, waiter: Waiter { origin, since, before, reply, bytes } }
+    }
+}
+
+/// What a command takes up in a batch, at most.
+fn bytes_at_most(command: &Command) -> usize {
+    const FRAME: usize = 64;
+    let variable = match command {
+        Command::Acquire(acquire) => {
+            acquire.resource.as_str().len() + acquire.holder.as_str().len()
+        }
+        Command::Renew(renew) => 10 * renew.tokens.len() + 16 * renew.requests.len(),
+        Command::Release { resource, .. } => resource.as_str().len(),
+        Command::Cancel { .. } | Command::Pulse => 0,
+    };
+    FRAME + variable
+}
+
+/// One lane.
+#[derive(Debug)]
+struct Lane<I> {
+    waiting: VecDeque<Queued<I>>,
+    bytes: usize,
+}
+
+impl<I> Lane<I> {
+    fn new() -> Self {
+        Self { waiting: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Moves commands from the front into `batch` while they fit into `room`.
+    fn move_to(&mut self, batch: &mut Vec<Queued<I>>, room: &mut Room) {
+        while let Some(next) = self.waiting.front()
+            && room.fits(next.waiter.bytes)
+        {
+            batch.extend(self.pop());
+        }
+    }
+
+    fn pop(&mut self) -> Option<Queued<I>> {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.waiter.bytes;
+        Some(next)
+    }
+
+    /// Takes out those that `unwanted` names.
+    fn extract(&mut self, unwanted: impl Fn(&Queued<I>) -> bool) -> Vec<Queued<I>> {
+        let (out, kept): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|queued| unwanted(queued));
+        self.waiting = kept;
+        self.bytes -= out.iter().map(|queued| queued.waiter.bytes).sum::<usize>();
+        out.into()
+    }
+}
+
+/// Room left in a batch.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    commands: usize,
+    bytes: usize,
+    empty: bool,
+}
+
+impl Room {
+    /// Takes the room for one more, if there is any; a batch of one may be of any size.
+    fn fits(&mut self, bytes: usize) -> bool {
+        let fits = self.commands > 0 && (bytes <= self.bytes || self.empty);
+        if fits {
+            self.commands -= 1;
+            self.bytes = self.bytes.saturating_sub(bytes);
+            self.empty = false;
+        }
+        fits
+    }
+}
+
+/// Both lanes.
+#[derive(Debug)]
+struct Lanes<I> {
+    renewals: Lane<I>,
+    others: Lane<I>,
+    open: bool,
+}
+
+impl<I> Lanes<I> {
+    fn lane_of(&mut self, command: &Command) -> &mut Lane<I> {
+        match command {
+            Command::Renew(_) => &mut self.renewals,
+            Command::Acquire(_)
+            | Command::Release { .. }
+            | Command::Cancel { .. }
+            | Command::Pulse => &mut self.others,
+        }
+    }
+
+    fn take(&mut self, limits: &Limits) -> Vec<Queued<I>> {
+        let mut batch = Vec::new();
+        let whole = Room {
+            commands: limits.batch_commands_max,
+            bytes: limits.batch_bytes_max,
+            empty: true,
+        };
+        let reserved = if self.others.waiting.is_empty() { 0 } else { 4 };
+        let spare = |all: usize| all.checked_div(reserved).unwrap_or(0);
+        let (commands, bytes) = (spare(whole.commands), spare(whole.bytes));
+        let mut room =
+            Room { commands: whole.commands - commands, bytes: whole.bytes - bytes, empty: true };
+        self.renewals.move_to(&mut batch, &mut room);
+        let mut room =
+            Room { commands: room.commands + commands, bytes: room.bytes + bytes, ..room };
+        self.others.move_to(&mut batch, &mut room);
+        batch
+    }
+}
+
+/// The queue in front of the proposer: many put in, one takes out.
+#[derive(Debug)]
+pub(crate) struct Queue<I> {
+    lanes: Mutex<Lanes<I>>,
+    arrived: Notify,
+    limits: Limits,
+}
+
+impl<I: Copy> Queue<I> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let lanes = Mutex::new(Lanes { renewals: Lane::new(), others: Lane::new(), open: true });
+        Self { lanes, arrived: Notify::new(), limits }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes<I>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a command in, or says at once why not.
+    pub(crate) fn put(&self, queued: Queued<I>) -> Result<(), (Fault, Queued<I>)> {
+        let mut lanes = self.lanes();
+        if !lanes.open {
+            return Err((Fault::ShuttingDown, queued));
+        }
+        let lane = lanes.lane_of(&queued.command);
+        let (commands, bytes) = (self.limits.queue_commands_max, self.limits.queue_bytes_max);
+        if lane.waiting.len() >= commands {
+            return Err((Fault::QueueFull { limit: commands as u64 }, queued));
+        }
+        if lane.bytes + queued.waiter.bytes > bytes {
+            return Err((Fault::QueueFull { limit: bytes as u64 }, queued));
+        }
+        lane.bytes += queued.waiter.bytes;
+        lane.waiting.push_back(queued);
+        drop(lanes);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Resolves when something has arrived since it last did.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// The next batch; empty if nothing waits.
+    pub(crate) fn take(&self) -> Vec<Queued<I>> {
+        self.lanes().take(&self.limits)
+    }
+
+    /// Puts back, in front and in order, what could not be proposed. Beyond every bound: it was
+    /// within them when it came.
+    pub(crate) fn give_back(&self, batch: Vec<Queued<I>>) {
+        let mut lanes = self.lanes();
+        for queued in batch.into_iter().rev() {
+            let lane = lanes.lane_of(&queued.command);
+            lane.bytes += queued.waiter.bytes;
+            lane.waiting.push_front(queued);
+        }
+    }
+
+    /// Takes out what has waited, as `waited` tells, for `patience` or longer. The oldest are in
+    /// front, so this looks no further than it must.
+    pub(crate) fn overdue(
+        &self,
+        waited: impl Fn(&Waiter<I>) -> Duration,
+        patience: Duration,
+    ) -> Vec<Queued<I>> {
+        let mut lanes = self.lanes();
+        let lanes = &mut *lanes;
+        let mut out = Vec::new();
+        for lane in [&mut lanes.renewals, &mut lanes.others] {
+            while lane.waiting.front().is_some_and(|queued| waited(&queued.waiter) >= patience) {
+                out.extend(lane.pop());
+            }
+        }
+        out
+    }
+
+    /// Takes out what peers passed on.
+    pub(crate) fn from_peers(&self) -> Vec<Queued<I>> {
+        self.extract(|queued| queued.waiter.origin == Origin::Peer)
+    }
+
+    /// Takes nothing more in, and hands out what waits.
+    pub(crate) fn close(&self) -> Vec<Queued<I>> {
+        self.lanes().open = false;
+        self.arrived.notify_one();
+        self.extract(|_| true)
+    }
+
+    fn extract(&self, unwanted: impl Fn(&Queued<I>) -> bool) -> Vec<Queued<I>> {
+        let mut lanes = self.lanes();
+        let mut out = lanes.renewals.extract(&unwanted);
+        out.extend(lanes.others.extract(&unwanted));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leasehold_core::{Acquire, Renew};
+    use leasehold_types::{FencingToken, Holder, LeaseTtl, RequestId, ResourceName, WaitLimit};
+
+    use super::*;
+
+    fn acquire(name: &str) -> Command {
+        Command::Acquire(Acquire {
+            resource: ResourceName::new(name).expect("a name"),
+            holder: Holder::new("h").expect("a holder"),
+            request: RequestId::from_bytes([1; 16]),
+            ttl: LeaseTtl::MIN,
+            wait: WaitLimit::NONE,
+        })
+    }
+
+    fn renew(token: u64) -> Command {
+        let tokens = FencingToken::new(token).into_iter().collect();
+        Command::Renew(Renew { tokens, requests: Vec::new() })
+    }
+
+    fn queued(command: Command, origin: Origin, since: u64) -> Queued<u64> {
+        Queued::new(command, origin, since, Duration::ZERO, oneshot::channel().0)
+    }
+
+    fn put(queue: &Queue<u64>, command: Command) -> Result<(), Fault> {
+        queue.put(queued(command, Origin::Client, 0)).map_err(|(fault, _)| fault)
+    }
+
+    fn queue(commands: usize, batch: usize) -> Queue<u64> {
+        Queue::new(Limits {
+            queue_commands_max: commands,
+            batch_commands_max: batch,
+            ..Limits::default()
+        })
+    }
+
+    fn commands(batch: &[Queued<u64>]) -> Vec<Command> {
+        batch.iter().map(|queued| queued.command.clone()).collect()
+    }
+
+    #[test]
+    fn a_full_lane_answers_at_once_and_the_other_lane_still_takes() {
+        let queue = queue(2, 10);
+        assert_eq!((put(&queue, acquire("a")), put(&queue, acquire("b"))), (Ok(()), Ok(())));
+        assert_eq!(put(&queue, acquire("c")), Err(Fault::QueueFull { limit: 2 }));
+        assert_eq!(put(&queue, renew(1)), Ok(()));
+    }
+
+    #[test]
+    fn renewals_go_first_but_leave_a_quarter_to_the_others() {
+        let queue = queue(100, 4);
+        for name in ["a", "b", "c"] {
+            put(&queue, acquire(name)).expect("there is room");
+        }
+        for token in 1..=5 {
+            put(&queue, renew(token)).expect("there is room");
+        }
+        assert_eq!(commands(&queue.take()), [renew(1), renew(2), renew(3), acquire("a")]);
+        assert_eq!(commands(&queue.take()), [renew(4), renew(5), acquire("b"), acquire("c")]);
+        assert!(queue.take().is_empty());
+    }
+
+    #[test]
+    fn a_batch_is_bounded_by_bytes_but_never_empty() {
+        let limits = Limits { batch_bytes_max: 200, ..Limits::default() };
+        let queue = Queue::new(limits);
+        put(&queue, acquire(&"x".repeat(250))).expect("there is room");
+        for name in ["a", "b", "c"] {
+            put(&queue, acquire(name)).expect("there is room");
+        }
+        assert_eq!(queue.take().len(), 1);
+        assert_eq!(commands(&queue.take()), [acquire("a"), acquire("b"), acquire("c")]);
+    }
+
+    #[test]
+    fn bytes_are_bounded_and_given_free_again() {
+        let limits = Limits { queue_bytes_max: 200, ..Limits::default() };
+        let queue = Queue::new(limits.clone());
+        put(&queue, acquire(&"x".repeat(100))).expect("there is room");
+        assert_eq!(put(&queue, acquire(&"y".repeat(100))), Err(Fault::QueueFull { limit: 200 }));
+        let batch = queue.take();
+        queue.give_back(batch);
+        assert!(put(&queue, acquire(&"y".repeat(100))).is_err());
+        assert_eq!(queue.take().len(), 1);
+        assert_eq!(put(&queue, acquire(&"y".repeat(100))), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_back_goes_first_again_and_in_order() {
+        let queue = queue(100, 2);
+        for name in ["a", "b", "c"] {
+            put(&queue, acquire(name)).expect("there is room");
+        }
+        let batch = queue.take();
+        queue.give_back(batch);
+        assert_eq!(commands(&queue.take()), [acquire("a"), acquire("b")]);
+    }
+
+    #[test]
+    fn what_waited_too_long_and_what_peers_sent_is_taken_out() {
+        let queue = queue(100, 10);
+        for (since, origin) in [(0, Origin::Client), (50, Origin::Peer), (90, Origin::Client)] {
+            queue.put(queued(acquire("a"), origin, since)).expect("there is room");
+        }
+        let waited = |waiter: &Waiter<u64>| Duration::from_millis(100 - waiter.since);
+        assert_eq!(queue.overdue(waited, Duration::from_millis(60)).len(), 1);
+        assert_eq!(queue.from_peers().len(), 1);
+        assert_eq!(queue.take().len(), 1);
+    }
+
+    #[test]
+    fn a_closed_queue_hands_out_what_waits_and_takes_nothing() {
+        let queue = queue(100, 10);
+        put(&queue, renew(1)).expect("there is room");
+        assert_eq!(queue.close().len(), 1);
+        assert_eq!(put(&queue, renew(2)), Err(Fault::ShuttingDown));
+    }
+}

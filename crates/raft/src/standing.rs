@@ -1,0 +1,89 @@
+//! Where this node stands: leading, following, or neither.
+//!
+//! A hint, never proof: whatever is done on the strength of it is proposed under the term it was read
+//! with, and the consensus library refuses what no longer holds.
+
+use std::fmt;
+
+use openraft::ServerState;
+use openraft::async_runtime::WatchReceiver;
+use openraft::metrics::RaftServerMetrics;
+use openraft::type_config::alias::WatchReceiverOf;
+use openraft_rt::AsyncRuntime;
+
+use crate::Member;
+use crate::type_config::Types;
+
+/// Where a node stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It leads in this term.
+    Leading {
+        /// Names the leadership.
+        term: u64,
+    },
+    /// It knows another that leads.
+    Following {
+        /// Who leads.
+        leader: Member,
+    },
+    /// It knows of no leader.
+    Leaderless,
+}
+
+impl Standing {
+    /// Where clients reach the leader, if it is another node.
+    pub(crate) fn leader_address(&self) -> Option<String> {
+        match self {
+            Self::Following { leader } => Some(leader.client_address.clone()),
+            Self::Leading { .. } | Self::Leaderless => None,
+        }
+    }
+}
+
+/// Watches where this node stands.
+pub(crate) struct StandingWatch<RT: AsyncRuntime> {
+    metrics: WatchReceiverOf<Types<RT>, RaftServerMetrics<Types<RT>>>,
+}
+
+impl<RT: AsyncRuntime> Clone for StandingWatch<RT> {
+    fn clone(&self) -> Self {
+        Self { metrics: self.metrics.clone() }
+    }
+}
+
+impl<RT: AsyncRuntime> fmt::Debug for StandingWatch<RT> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StandingWatch")
+    }
+}
+
+impl<RT: AsyncRuntime> StandingWatch<RT> {
+    pub(crate) fn new(metrics: WatchReceiverOf<Types<RT>, RaftServerMetrics<Types<RT>>>) -> Self {
+        Self { metrics }
+    }
+
+    /// Where this node stands now.
+    pub(crate) fn now(&self) -> Standing {
+        let metrics = self.metrics.borrow_watched();
+        let vote = metrics.vote;
+        if metrics.state == ServerState::Leader
+            && vote.committed
+            && vote.leader_id.voted_for == metrics.id
+        {
+            return Standing::Leading { term: vote.leader_id.term };
+        }
+        let leader = metrics
+            .current_leader
+            .filter(|leader| *leader != metrics.id)
+            .and_then(|leader| metrics.membership_config.membership().get_node(&leader).cloned());
+        leader.map_or(Standing::Leaderless, |leader| Standing::Following { leader })
+    }
+
+    /// Resolves when it may have changed; never again once the node has stopped.
+    pub(crate) async fn changed(&mut self) {
+        if self.metrics.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}

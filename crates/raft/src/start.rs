@@ -1,0 +1,226 @@
+//! Putting a node together: recover what the disk holds, wire the parts, take part.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use leasehold_clock::Clock;
+use leasehold_disk::{Disk, Identity, PeerMemory, StreamOptions, remove_temporaries};
+use leasehold_types::BadField;
+use openraft::{Config, Raft};
+use openraft_rt::AsyncRuntime;
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::barrier::{self, ReadPoints};
+use crate::log::{LogReader, LogStore, recover};
+use crate::node::{Inner, Node};
+use crate::observer::Observer;
+use crate::peers::{Gatekeeper, Handler, NetworkFactory, Peers, QuorumGate};
+use crate::progress::Progress;
+use crate::proposer::{Intake, Proposer, Queue, TurnState};
+use crate::snapshot::SnapshotFile;
+use crate::standing::StandingWatch;
+use crate::state_machine::{Outlets, StateMachine};
+use crate::transport::Transport;
+use crate::type_config::Types;
+use crate::{Member, NodeConfig, SnapshotPolicy, Timing};
+
+/// Why a node does not start.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StartError {
+    /// A configured value is not allowed.
+    #[error(transparent)]
+    Config(#[from] BadField),
+    /// The disk cannot be read, or what it holds is not what was written.
+    #[error("{why}")]
+    Storage {
+        /// What the disk said, and what to do where there is something to do.
+        why: String,
+    },
+}
+
+fn storage(error: impl std::error::Error) -> StartError {
+    StartError::Storage { why: crate::chain::one_line(&error) }
+}
+
+impl<RT: AsyncRuntime> Node<RT> {
+    /// Recovers what the disk holds and takes part in the cluster. `identity` was claimed on `disk`.
+    ///
+    /// On empty disks the member with the smallest id founds the cluster, and the others wait for it:
+    /// so there is one list of members in the log, whatever the others were configured with.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(
+        config: NodeConfig,
+        identity: Identity,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, StartError> {
+        config.check()?;
+        check_identity(&config, &identity)?;
+        remove_temporaries(&*disk).map_err(storage)?;
+        let memory = PeerMemory::open(disk.clone()).map_err(storage)?;
+        let gatekeeper = Arc::new(Gatekeeper::new(&identity, config.boot_id, memory));
+
+        let (progress, watched) = watch::channel(Progress::default());
+        let (feed, _) = broadcast::channel(config.limits.feed_lag_max);
+        let outlets = Outlets { progress, feed: feed.clone() };
+        let file = SnapshotFile::new(disk.clone());
+        let machine =
+            StateMachine::open(file, outlets, clock.clone(), config.execution).map_err(storage)?;
+
+        let recovered = recover(disk, StreamOptions::new(identity.disk_id)).map_err(storage)?;
+        tracing::info!(report = ?recovered.report, "the log was read back");
+        let (store, ended) =
+            LogStore::<RT>::start(recovered, config.limits.append_bytes_max, config.execution)
+                .map_err(storage)?;
+        let log = store.reader();
+
+        let peers = Arc::new(Peers::new(transport, gatekeeper.clone()));
+        let gate = Arc::new(QuorumGate::new(&config.timing));
+        let network = NetworkFactory::new(
+            peers.clone(),
+            gate.clone(),
+            config.timing.clone(),
+            config.limits.clone(),
+        );
+        let library = library_config(&config).map_err(storage)?;
+        let raft = Raft::build(config.node_id, Arc::new(library), network, store, machine);
+        let raft = raft.await.map_err(storage)?;
+        gate.watch(raft.metrics());
+
+        let parts = Parts { config, raft, log, peers, gatekeeper, clock, progress: watched, feed };
+        let node = parts.assemble(ended.map(|_| ()).boxed().shared());
+        node.found_if_first().await?;
+        Ok(node)
+    }
+
+    /// On the member with the smallest id, with an empty disk: writes the first list of members.
+    async fn found_if_first(&self) -> Result<(), StartError> {
+        let Inner { config, log, raft, .. } = &*self.inner;
+        let first = config.members.keys().next() == Some(&config.node_id);
+        if first && log.is_pristine() {
+            let members: BTreeMap<u64, Member> = config.members.clone();
+            raft.initialize(members).await.map_err(storage)?;
+            tracing::info!(members = config.members.len(), "this node founds the cluster");
+        }
+        Ok(())
+    }
+}
+
+/// What a node is assembled from.
+struct Parts<RT: AsyncRuntime> {
+    config: NodeConfig,
+    raft: Raft<Types<RT>, StateMachine<RT>>,
+    log: LogReader,
+    peers: Arc<Peers>,
+    gatekeeper: Arc<Gatekeeper>,
+    clock: Arc<dyn Clock>,
+    progress: watch::Receiver<Progress>,
+    feed: broadcast::Sender<Arc<crate::Change>>,
+}
+
+impl<RT: AsyncRuntime> Parts<RT> {
+    /// Starts the node's tasks: the library's own, the proposer, the barriers, the observer.
+    fn assemble(self, log_ended: crate::node::Ended) -> Node<RT> {
+        let Self { config, raft, log, peers, gatekeeper, clock, progress, feed } = self;
+        let standing = StandingWatch::new(raft.server_metrics());
+        let (stop, stopped) = watch::channel(false);
+        let queue = Arc::new(Queue::new(config.limits.clone()));
+        let intake = Intake { queue: queue.clone() };
+        let read_points = ReadPoints {
+            raft: raft.clone(),
+            standing: standing.clone(),
+            peers: peers.clone(),
+            timing: config.timing.clone(),
+        };
+        let handler = Handler {
+            raft: raft.clone(),
+            gatekeeper,
+            intake: intake.clone(),
+            read_points: read_points.clone(),
+            limits: config.limits.clone(),
+            execution: config.execution,
+        };
+        let (observer, status) =
+            Observer::new(raft.clone(), log.clone(), progress.clone(), stopped.clone(), &config);
+        let proposer = Proposer {
+            raft: raft.clone(),
+            queue,
+            standing,
+            progress: progress.clone(),
+            stop: stopped,
+            peers,
+            clock,
+            timing: config.timing.clone(),
+            limits: config.limits.clone(),
+            settings: config.settings.clone(),
+            state: TurnState::default(),
+        };
+        let (barriers, waiting) = mpsc::channel(barrier::WAITERS_MAX);
+
+        raft.run();
+        let proposer = RT::spawn(proposer.run()).map(|_| ()).boxed().shared();
+        drop(RT::spawn(barrier::serve(read_points, progress, waiting)));
+        drop(RT::spawn(observer.run()));
+        let handler = Arc::new(handler);
+        let inner = Inner {
+            config,
+            raft,
+            log,
+            intake,
+            barriers,
+            status,
+            feed,
+            stop,
+            handler,
+            proposer,
+            log_ended,
+        };
+        Node { inner: Arc::new(inner) }
+    }
+}
+
+fn check_identity(config: &NodeConfig, identity: &Identity) -> Result<(), BadField> {
+    if identity.cluster_id != config.cluster_id {
+        let allowed = format!("{:?}, which the disk belongs to", identity.cluster_id);
+        return Err(BadField::new("cluster_id", format!("{:?}", config.cluster_id), allowed));
+    }
+    if identity.node_id != config.node_id {
+        let allowed = format!("{}, which the disk belongs to", identity.node_id);
+        return Err(BadField::new("node_id", config.node_id.to_string(), allowed));
+    }
+    Ok(())
+}
+
+/// The library's configuration. What is not set here has the library's default.
+fn library_config(config: &NodeConfig) -> Result<Config, openraft::ConfigError> {
+    let NodeConfig { timing, snapshots, .. } = config;
+    let ms =
+        |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let Timing { heartbeat, election_min, election_max, .. } = timing;
+    let SnapshotPolicy { entries, keep, .. } = snapshots;
+    let library = Config {
+        cluster_name: config.cluster_id.clone(),
+        heartbeat_interval: ms(*heartbeat),
+        election_timeout_min: ms(*election_min),
+        election_timeout_max: ms(*election_max),
+        install_snapshot_timeout: ms(timing.snapshot_whole),
+        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(*entries),
+        max_in_snapshot_log_to_keep: *keep,
+        // A follower further behind than this is sent a snapshot. Above what one snapshot leaves, so
+        // that sending one always helps.
+        replication_lag_threshold: entries.saturating_mul(2).saturating_add(*keep),
+        // A node that cannot win must not depose a leader (Ongaro, PhD thesis, 9.6).
+        enable_pre_vote: Some(true),
+        // A leadership never outlives its process: its lease clock is gone.
+        enable_leader_restore: Some(false),
+        quorum_loss_probe_interval: Some(ms(timing.quorum_loss_phase)),
+        // Tried again at once, then slower, but never slower than an election.
+        backoff: format!("{}ms ...{}ms", ms(*heartbeat), ms(*election_max)),
+        ..Config::default()
+    };
+    library.validate()
+}
