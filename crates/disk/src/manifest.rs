@@ -11,7 +11,7 @@ use crate::error::DiskFault;
 use crate::identity::DiskId;
 
 pub(crate) const FILE: &str = "stream-manifest";
-const BYTES: usize = 40;
+const BYTES: usize = 48;
 
 /// What was so when it was last written. `newest` exists durably before it is written here, and the
 /// first group goes into it only after; `oldest` is written here before older ones are removed.
@@ -22,6 +22,8 @@ pub(crate) struct Manifest {
     pub(crate) newest: u64,
     /// Every group up to this one was durable.
     pub(crate) synced: u64,
+    /// How many times the stream was opened. Written before the first group of that life.
+    pub(crate) life: u64,
 }
 
 impl Manifest {
@@ -35,6 +37,7 @@ impl Manifest {
             oldest: u64_at(&bytes, 16),
             newest: u64_at(&bytes, 24),
             synced: u64_at(&bytes, 32),
+            life: u64_at(&bytes, 40),
         }))
     }
 
@@ -44,6 +47,7 @@ impl Manifest {
         bytes.extend_from_slice(&self.oldest.to_le_bytes());
         bytes.extend_from_slice(&self.newest.to_le_bytes());
         bytes.extend_from_slice(&self.synced.to_le_bytes());
+        bytes.extend_from_slice(&self.life.to_le_bytes());
         replace_atomically(disk, FILE, &bytes)
     }
 }

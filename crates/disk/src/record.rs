@@ -9,9 +9,10 @@
 //! 16 sequence u64: this record's number in the stream, from 1, without gaps
 //! 24 group u64: its group's number, from 1, without gaps
 //! 32 synced u64: the last group known to be durable when this was written
-//! 40 remaining u32: records of its group behind this one
-//! 44 CRC-32C of disk id, segment number, byte offset, and bytes 0..44
-//! 48 payload, padded with zeros to a multiple of eight
+//! 40 life u64: how many times the stream had been opened
+//! 48 remaining u32: records of its group behind this one
+//! 52 CRC-32C of disk id, segment number, byte offset, and bytes 0..52
+//! 56 payload, padded with zeros to a multiple of eight
 //! ```
 //!
 //! Place and disk are part of the header's checksum: a record anywhere else than where it was
@@ -24,7 +25,7 @@ use crate::identity::DiskId;
 
 /// What a write is assumed to leave intact around it.
 pub(crate) const BLOCK: u64 = 4096;
-pub(crate) const HEADER_BYTES: usize = 48;
+pub(crate) const HEADER_BYTES: usize = 56;
 const MAGIC: [u8; 4] = *b"LhRc";
 /// The stream's own kind: a record without meaning that proves the group before it durable.
 pub(crate) const SEAL: u8 = 255;
@@ -78,6 +79,7 @@ pub(crate) struct Header {
     pub(crate) sequence: u64,
     pub(crate) group: u64,
     pub(crate) synced: u64,
+    pub(crate) life: u64,
     pub(crate) remaining: u32,
     /// The header's own checksum, which [`chain`] links.
     pub(crate) checksum: u32,
@@ -130,6 +132,7 @@ pub(crate) struct GroupPlace {
     pub(crate) offset: u64,
     pub(crate) group: u64,
     pub(crate) first_sequence: u64,
+    pub(crate) life: u64,
 }
 
 /// Encodes a group into `buffer`, padded to whole blocks, and returns the new chain.
@@ -143,7 +146,7 @@ pub(crate) fn encode_group<'a>(
     let count = records.len();
     for (index, record) in records.enumerate() {
         let header = encode_header(&place, buffer.len(), (index, count), record);
-        chained = chain(chained, u32_at(&header, 44));
+        chained = chain(chained, u32_at(&header, 52));
         buffer.extend_from_slice(&header);
         buffer.extend_from_slice(record.payload);
         buffer.resize(buffer.len().next_multiple_of(8), 0);
@@ -170,9 +173,10 @@ fn encode_header(
     put(&mut header, 24, &place.group.to_le_bytes());
     // A group is written only when everything before it is durable.
     put(&mut header, 32, &(place.group - 1).to_le_bytes());
-    put(&mut header, 40, &remaining.to_le_bytes());
-    let checksum = place.salt.checksum(place.offset + at as u64, &header[..44]);
-    put(&mut header, 44, &checksum.to_le_bytes());
+    put(&mut header, 40, &place.life.to_le_bytes());
+    put(&mut header, 48, &remaining.to_le_bytes());
+    let checksum = place.salt.checksum(place.offset + at as u64, &header[..52]);
+    put(&mut header, 52, &checksum.to_le_bytes());
     header
 }
 
@@ -180,7 +184,7 @@ fn encode_header(
 pub(crate) fn decode_header(segment: &[u8], salt: Salt, offset: u64) -> Option<Header> {
     let at = usize::try_from(offset).ok()?;
     let bytes = segment.get(at..)?.get(..HEADER_BYTES)?;
-    if bytes[..4] != MAGIC || salt.checksum(offset, &bytes[..44]) != u32_at(bytes, 44) {
+    if bytes[..4] != MAGIC || salt.checksum(offset, &bytes[..52]) != u32_at(bytes, 52) {
         return None;
     }
     Some(Header {
@@ -190,8 +194,9 @@ pub(crate) fn decode_header(segment: &[u8], salt: Salt, offset: u64) -> Option<H
         sequence: u64_at(bytes, 16),
         group: u64_at(bytes, 24),
         synced: u64_at(bytes, 32),
-        remaining: u32_at(bytes, 40),
-        checksum: u32_at(bytes, 44),
+        life: u64_at(bytes, 40),
+        remaining: u32_at(bytes, 48),
+        checksum: u32_at(bytes, 52),
     })
 }
 

@@ -13,10 +13,12 @@
 //!   be lost and a later one kept: a torn tail. That group is cut, whole: its first records may be
 //!   only half of the summary that starts a segment.
 //!
-//! What is behind the cut is zeroed durably before anything new is written, so nothing of a cut
-//! group can ever be met again, although its number is. A crash while that happens leaves a tail
-//! that is cut at the same place again: the zeros only remove records of that same group, and none
-//! of those names it as synced.
+//! The next group gets the number and the place of the one that was cut, and a record that is left
+//! of the old one must never complete the new one. What is behind the cut is zeroed durably before
+//! anything is written; a crash meanwhile leaves a tail that is cut at the same place again, since
+//! zeros only remove records of that same group, and none of those names it as synced. And should
+//! the zeroing fail like any write can, leftovers stay on the medium that nobody can read; so each
+//! record also says in which life of the stream it was written, and one group has one life.
 
 use bytes::Bytes;
 
@@ -59,6 +61,8 @@ pub(crate) struct Tail {
     pub(crate) end: u64,
     pub(crate) next_sequence: u64,
     pub(crate) last_group: u64,
+    /// Larger than any that was used.
+    pub(crate) life: u64,
     pub(crate) chain: u32,
     pub(crate) next_mark: MarkSlot,
     pub(crate) repair_offset: u64,
@@ -88,7 +92,7 @@ pub(crate) fn inspect(disk: &dyn Disk, disk_id: DiskId) -> Result<Inspection, Op
         if number == *found.segments.last().expect("this loop is over it") {
             check_tail(&bytes, &walk, manifest)?;
             found.torn = walk.torn(&bytes);
-            found.tail = Some(walk.tail(&bytes));
+            found.tail = Some(walk.tail(&bytes, manifest));
         }
         previous = Some(walk);
     }
@@ -258,19 +262,22 @@ impl Walk {
     fn next_group<'a>(&self, bytes: &'a [u8]) -> Result<Vec<Intact<'a>>, u64> {
         let mut group = Vec::new();
         let mut offset = self.end;
-        let mut remaining = None;
-        while remaining != Some(0) {
+        loop {
             let header = decode_header(bytes, self.salt, offset).ok_or(offset)?;
+            let belongs = group.last().is_none_or(|Intact { header: before, .. }: &Intact<'_>| {
+                header.life == before.life && header.remaining == before.remaining - 1
+            });
             let expected = header.group == self.group + 1
                 && header.synced == self.group
                 && header.sequence == self.next_sequence + group.len() as u64
-                && remaining.is_none_or(|left| header.remaining == left - 1);
+                && belongs;
             let payload = payload_of(bytes, offset, &header).filter(|_| expected).ok_or(offset)?;
             group.push(Intact { offset, header, payload });
-            remaining = Some(header.remaining);
+            if header.remaining == 0 {
+                return Ok(group);
+            }
             offset += header.record_bytes();
         }
-        Ok(group)
     }
 
     fn has_groups(&self) -> bool {
@@ -300,7 +307,7 @@ impl Walk {
             .map_or(self.end, |last| self.end + last as u64 + 1)
     }
 
-    fn tail(&self, bytes: &[u8]) -> Tail {
+    fn tail(&self, bytes: &[u8], manifest: Option<Manifest>) -> Tail {
         // The last group is written again: if its sync failed, its pages count as clean although
         // they are not on the medium, and only a new write makes the next sync cover them.
         let last_group = &bytes[self.group_start as usize..];
@@ -315,6 +322,7 @@ impl Walk {
             end: self.end,
             next_sequence: self.next_sequence,
             last_group: self.group,
+            life: manifest.map_or(1, |manifest| manifest.life + 1),
             chain: self.chain,
             next_mark,
             repair_offset: self.group_start,

@@ -76,9 +76,8 @@ impl SegmentFile {
         Ok(())
     }
 
-    /// Space first, durably: a full disk shows before anything is written, and the sync of a group
-    /// has no change of size to make durable.
-    pub(crate) fn reserve(&mut self, end: u64, step_bytes: u64) -> Result<(), DiskFault> {
+    /// Space first, so that a full disk shows before a group is written. Synced with the group.
+    fn reserve(&mut self, end: u64, step_bytes: u64) -> Result<(), DiskFault> {
         if end <= self.allocated {
             return Ok(());
         }
@@ -86,8 +85,16 @@ impl SegmentFile {
         self.file
             .allocate(allocated)
             .map_err(|e| DiskFault::new(Operation::Allocate, &self.name, e))?;
-        self.sync()?;
         self.allocated = allocated;
+        Ok(())
+    }
+
+    /// The same, synced now: the sync of a later group has no change of size to make durable.
+    pub(crate) fn extend(&mut self, end: u64, step_bytes: u64) -> Result<(), DiskFault> {
+        if end > self.allocated {
+            self.reserve(end, step_bytes)?;
+            self.sync()?;
+        }
         Ok(())
     }
 

@@ -84,6 +84,7 @@ pub struct RecordStream {
     segment: SegmentFile,
     next_sequence: u64,
     last_group: u64,
+    life: u64,
     chain: u32,
     buffer: Vec<u8>,
     fault: Option<DiskFault>,
@@ -109,15 +110,12 @@ impl RecordStream {
         let Inspection { records, segments, leftovers, tail, torn } =
             inspect(&*disk, options.disk_id)?;
         let oldest = segments.first().copied().unwrap_or(1);
-        let mut stream = match tail {
+        let stream = match tail {
             Some(tail) => Self::resume(disk, options, oldest, tail)?,
             None => Self::begin(disk, options)?,
         };
         stream.remove_segments(&leftovers)?;
-        // What was just read back is relied on from here; a seal behind it says that it is durable.
-        if !stream.segment.is_empty() {
-            stream.write_seal()?;
-        }
+        // What was read back is relied on from here: the manifest now says that it is durable.
         stream.replace_manifest()?;
         let report = OpenReport {
             segments: segments.len().max(1) as u64,
@@ -202,7 +200,7 @@ impl RecordStream {
         self.latching(|stream| {
             let options = stream.options;
             let ahead = stream.segment.end + options.step_bytes / 2;
-            stream.segment.reserve(ahead.min(options.segment_bytes), options.step_bytes)
+            stream.segment.extend(ahead.min(options.segment_bytes), options.step_bytes)
         })
     }
 
@@ -234,6 +232,7 @@ impl RecordStream {
             segment,
             next_sequence: 1,
             last_group: 0,
+            life: 1,
             chain: 0,
             buffer: Vec::new(),
             fault: None,
@@ -246,13 +245,24 @@ impl RecordStream {
         oldest: u64,
         tail: Tail,
     ) -> Result<Self, DiskFault> {
-        let (next_sequence, last_group, chain) = (tail.next_sequence, tail.last_group, tail.chain);
+        let Tail { next_sequence, last_group, life, chain, .. } = tail;
         let segment = SegmentFile::reopen(&*disk, tail)?;
-        // A name that an earlier process gave, and did not live to sync.
+        // A name that an earlier process gave, and did not live to sync. The manifest must not be
+        // durable before it.
         disk.sync_directory()
             .map_err(|e| DiskFault::new(Operation::SyncDirectory, &segment.name, e))?;
-        let (buffer, fault) = (Vec::new(), None);
-        Ok(Self { disk, options, oldest, segment, next_sequence, last_group, chain, buffer, fault })
+        Ok(Self {
+            disk,
+            options,
+            oldest,
+            segment,
+            next_sequence,
+            last_group,
+            life,
+            chain,
+            buffer: Vec::new(),
+            fault: None,
+        })
     }
 
     fn roll_if_full(&mut self, records: &[RecordRef<'_>]) -> Result<(), DiskFault> {
@@ -282,6 +292,7 @@ impl RecordStream {
             offset: self.segment.end,
             group: self.last_group + 1,
             first_sequence: self.next_sequence,
+            life: self.life,
         };
         let chain = encode_group(&mut self.buffer, place, self.chain, records.iter().copied());
         self.segment.append(&self.buffer, self.options.step_bytes)?;
@@ -300,6 +311,7 @@ impl RecordStream {
             oldest: self.oldest,
             newest: self.segment.number,
             synced: self.last_group,
+            life: self.life,
         };
         manifest.replace(&*self.disk)
     }

@@ -98,7 +98,7 @@ fn flip_the_last_vote(disk: &FakeDisk, bit_of_record: u64) {
 
 #[test]
 fn a_flip_in_a_sealed_vote_is_damage_even_without_a_mark() {
-    for bit in 0..(48 + 6) * 8 {
+    for bit in 0..(56 + 6) * 8 {
         let disk = vote_at_the_end(true);
         flip_the_last_vote(&disk, bit);
         let damage = damage(&disk);
@@ -111,7 +111,7 @@ fn a_flip_in_a_sealed_vote_is_damage_even_without_a_mark() {
 #[test]
 fn without_seal_and_mark_a_flip_in_the_last_group_cannot_be_told_from_a_torn_write() {
     let disk = vote_at_the_end(false);
-    flip_the_last_vote(&disk, 50 * 8);
+    flip_the_last_vote(&disk, 58 * 8);
     assert_eq!(read_back(&disk).unwrap(), ["vote 1"]);
 }
 
@@ -122,7 +122,7 @@ fn a_flip_in_the_last_group_is_damage_when_its_mark_was_written_out() {
     append(&mut stream, &["vote 1"], true);
     append(&mut stream, &["vote 2"], false);
     disk.crash_keeping(|_| true);
-    flip_the_last_vote(&disk, 50 * 8);
+    flip_the_last_vote(&disk, 58 * 8);
     assert_eq!(damage(&disk).harm, Harm::RecordLost { group: 3, proof: Proof::Mark });
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn record_ranges(segment: &[u8]) -> Vec<Range<u64>> {
     records
         .map(|at| {
             let len = u32::from_le_bytes(segment[at + 8..at + 12].try_into().unwrap());
-            at as u64..at as u64 + 48 + u64::from(len)
+            at as u64..at as u64 + 56 + u64::from(len)
         })
         .collect()
 }

@@ -131,7 +131,7 @@ pub(crate) fn script() -> Vec<Step> {
         append(&[1_500; 5], false),
         Step::Extend,
         append(&[40], true),
-        append(&[4_048, 4_048], false),
+        append(&[4_040, 4_040], false),
         append(&[9_000, 20], false),
         append(&[700; 12], false),
         Step::Reopen,
