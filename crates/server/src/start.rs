@@ -66,8 +66,7 @@ pub(crate) fn serve_peers(node: &TokioNode, config: &Config, listener: TcpListen
         .http2_keepalive_interval(keepalive)
         .http2_keepalive_timeout(keepalive)
         .http2_max_header_list_size(HEADER_BYTES_MAX)
-        .add_service(reflection());
-    let _ = TokioNode::peer_handler(node);
+        .add_service(grpc::peer_service(node.peer_handler(), &config.limits.of_raft()));
     Port::open("peers", router, listener, PEER_CONNECTIONS_MAX)
 }
 

@@ -230,11 +230,8 @@ async fn a_client_that_asks_nothing_more_gets_its_last_answers_and_a_clean_end()
     let attempt = session.send(Command::Acquire(acquire("r"))).await;
     session.sender = None;
     lease_of(session.answer(attempt).await);
-    loop {
-        match session.next().await.expect("no error") {
-            Some(said) => assert_eq!(said.attempt, 0),
-            None => break,
-        }
+    while let Some(said) = session.next().await.expect("no error") {
+        assert_eq!(said.attempt, 0);
     }
 }
 

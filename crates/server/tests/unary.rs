@@ -19,11 +19,11 @@ async fn a_free_resource_is_granted_renewed_read_and_released() {
     assert_eq!(lease.request_id, request.request_id);
     assert!(std(lease.valid_for) <= std(lease.ttl) && std(lease.ttl) == Duration::from_secs(60));
 
-    let items = vec![pb::RenewRequest {
+    let items = pb::RenewRequest {
         tokens: vec![lease.token, lease.token + 100],
         request_ids: vec![lease.request_id.clone(), vec![7; 16].into()],
-    }];
-    let renewed = within(client.renew(items[0].clone())).await.expect("answered").into_inner();
+    };
+    let renewed = within(client.renew(items)).await.expect("answered").into_inner();
     let held = |at: usize| match &renewed.results[at].result {
         Some(pb::renew_result::Result::Claim(claim)) => match &claim.standing {
             Some(pb::claim::Standing::Lease(held)) => Some(held.token),

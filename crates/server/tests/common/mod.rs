@@ -16,15 +16,15 @@ use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
 /// Nothing in these tests takes this long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The shortest ttl these clusters allow.
-pub const TTL: Duration = Duration::from_millis(800);
+pub(crate) const TTL: Duration = Duration::from_millis(800);
 
-pub type Lease = LeaseServiceClient<Channel>;
+pub(crate) type Lease = LeaseServiceClient<Channel>;
 
 /// A cluster of some nodes and their data directories.
-pub struct Cluster {
+pub(crate) struct Cluster {
     nodes: Vec<TestNode>,
     directory: tempfile::TempDir,
     extra: String,
@@ -43,12 +43,12 @@ struct Running {
 
 impl Cluster {
     /// Starts `size` nodes and waits until each knows the leader.
-    pub async fn start(size: usize) -> Self {
+    pub(crate) async fn start(size: usize) -> Self {
         Self::start_with(size, "").await
     }
 
     /// The same with more lines for the `[limits]` section.
-    pub async fn start_with(size: usize, limits: &str) -> Self {
+    pub(crate) async fn start_with(size: usize, limits: &str) -> Self {
         let mut listeners = Vec::new();
         let mut nodes = Vec::new();
         for _ in 0..size {
@@ -101,21 +101,21 @@ impl Cluster {
     }
 
     /// Stops a node in order and returns what its `serve` returned.
-    pub async fn stop(&mut self, at: usize) -> Result<(), ServeError> {
+    pub(crate) async fn stop(&mut self, at: usize) -> Result<(), ServeError> {
         let running = self.nodes[at].running.take().expect("the node runs");
         running.stop.send(()).expect("the node still runs");
         within(running.ended).await.expect("serve did not panic")
     }
 
     /// Tells a node to stop without waiting for it.
-    pub fn begin_stop(&mut self, at: usize) -> JoinHandle<Result<(), ServeError>> {
+    pub(crate) fn begin_stop(&mut self, at: usize) -> JoinHandle<Result<(), ServeError>> {
         let running = self.nodes[at].running.take().expect("the node runs");
         running.stop.send(()).expect("the node still runs");
         running.ended
     }
 
     /// Starts a stopped node on its old ports and disk.
-    pub async fn restart(&mut self, at: usize) {
+    pub(crate) async fn restart(&mut self, at: usize) {
         let bind = |port| TcpListener::bind(("127.0.0.1", port));
         let (client, peer) = (self.nodes[at].client_port, self.nodes[at].peer_port);
         let listeners = Listeners {
@@ -127,16 +127,16 @@ impl Cluster {
     }
 
     /// A connection of its own to a node.
-    pub fn channel(&self, at: usize) -> Channel {
+    pub(crate) fn channel(&self, at: usize) -> Channel {
         let uri = format!("http://127.0.0.1:{}", self.nodes[at].client_port);
         Endpoint::from_shared(uri).expect("a good address").connect_lazy()
     }
 
-    pub fn lease(&self, at: usize) -> Lease {
+    pub(crate) fn lease(&self, at: usize) -> Lease {
         LeaseServiceClient::new(self.channel(at)).max_decoding_message_size(64 << 20)
     }
 
-    pub async fn status(&self, at: usize) -> Option<pb::StatusResponse> {
+    pub(crate) async fn status(&self, at: usize) -> Option<pb::StatusResponse> {
         let status = ClusterServiceClient::new(self.channel(at)).status(pb::StatusRequest {}).await;
         status.ok().map(tonic::Response::into_inner)
     }
@@ -146,7 +146,7 @@ impl Cluster {
     }
 
     /// Returns when every running node knows the same leader and it answers; which one.
-    pub async fn settled(&self) -> usize {
+    pub(crate) async fn settled(&self) -> usize {
         eventually("the nodes agree on a leader", async || {
             let mut leaders = Vec::new();
             for at in self.running() {
@@ -166,7 +166,7 @@ impl Cluster {
     }
 
     /// A node that does not lead.
-    pub async fn follower(&self) -> usize {
+    pub(crate) async fn follower(&self) -> usize {
         let leader = self.settled().await;
         self.running().find(|at| *at != leader).expect("more than one node")
     }
@@ -177,7 +177,7 @@ async fn any_port() -> TcpListener {
 }
 
 /// Waits for a state, not for a time.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let look = async {
         loop {
             if let Some(seen) = look().await {
@@ -190,28 +190,28 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
 }
 
 /// Bounded, so that a test that hangs fails.
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("in time")
 }
 
 /// A request id that no other call of this process has.
-pub fn fresh_id() -> Vec<u8> {
+pub(crate) fn fresh_id() -> Vec<u8> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut id = vec![0xab; 16];
     id[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
     id
 }
 
-pub fn wire(duration: Duration) -> prost_types::Duration {
+pub(crate) fn wire(duration: Duration) -> prost_types::Duration {
     prost_types::Duration::try_from(duration).expect("a small duration")
 }
 
-pub fn std(duration: Option<prost_types::Duration>) -> Duration {
+pub(crate) fn std(duration: Option<prost_types::Duration>) -> Duration {
     duration.expect("a duration").try_into().expect("not negative")
 }
 
 /// An acquire with the shortest ttl that does not wait.
-pub fn acquire(resource: &str) -> pb::AcquireRequest {
+pub(crate) fn acquire(resource: &str) -> pb::AcquireRequest {
     pb::AcquireRequest {
         resource: resource.into(),
         holder: "test/1/holder".into(),
@@ -222,42 +222,42 @@ pub fn acquire(resource: &str) -> pb::AcquireRequest {
 }
 
 /// The same with a long ttl.
-pub fn acquire_long(resource: &str) -> pb::AcquireRequest {
+pub(crate) fn acquire_long(resource: &str) -> pb::AcquireRequest {
     pb::AcquireRequest { ttl: Some(wire(Duration::from_secs(60))), ..acquire(resource) }
 }
 
 /// An acquire with the shortest ttl that waits for half a minute.
-pub fn acquire_waiting(resource: &str) -> pb::AcquireRequest {
+pub(crate) fn acquire_waiting(resource: &str) -> pb::AcquireRequest {
     pb::AcquireRequest { wait: Some(wire(PATIENCE)), ..acquire(resource) }
 }
 
-pub fn problem(status: &tonic::Status) -> Problem {
+pub(crate) fn problem(status: &tonic::Status) -> Problem {
     Problem::from(status)
 }
 
-pub fn reason(status: &tonic::Status) -> &'static str {
+pub(crate) fn reason(status: &tonic::Status) -> &'static str {
     problem(status).reason()
 }
 
 /// The lease of an acquire that is granted.
-pub async fn granted(client: &mut Lease, request: pb::AcquireRequest) -> pb::Lease {
+pub(crate) async fn granted(client: &mut Lease, request: pb::AcquireRequest) -> pb::Lease {
     let response = within(client.acquire(request)).await.expect("granted").into_inner();
     assert_eq!(response.cluster_id, "test");
     response.lease.expect("OK comes with a lease")
 }
 
-pub async fn get(client: &mut Lease, resource: &str) -> pb::ResourceState {
+pub(crate) async fn get(client: &mut Lease, resource: &str) -> pb::ResourceState {
     let request = pb::GetRequest { resource: resource.into() };
     within(client.get(request)).await.expect("read").into_inner().state.expect("a state")
 }
 
-pub async fn release(client: &mut Lease, lease: &pb::Lease) -> pb::ReleaseResponse {
+pub(crate) async fn release(client: &mut Lease, lease: &pb::Lease) -> pb::ReleaseResponse {
     let request = pb::ReleaseRequest { resource: lease.resource.clone(), token: lease.token };
     within(client.release(request)).await.expect("released").into_inner()
 }
 
 /// Returns when so many claims wait for the resource.
-pub async fn queue_is(client: &Lease, resource: &str, length: u64) {
+pub(crate) async fn queue_is(client: &Lease, resource: &str, length: u64) {
     eventually("the queue has that length", async || {
         let state = get(&mut client.clone(), resource).await;
         (state.queue_length == length).then_some(())
