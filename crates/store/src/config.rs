@@ -30,7 +30,8 @@ pub struct Config {
     pub cluster_id: Option<String>,
     /// Resources that may have a mark.
     pub resources_max: u64,
-    /// Writes that may wait for the disk before the next is refused with `QUEUE_FULL`.
+    /// Writes that may be under way before the next is refused with `QUEUE_FULL`; as many again on
+    /// streams.
     pub queue_max: usize,
     /// Whether the whole database is checked before the store serves.
     pub verify_on_open: bool,

@@ -26,15 +26,22 @@ pub(crate) fn witness(dir: &Path) -> PathBuf {
 
 /// Makes the directory where it is not there, durably, and closes it to everybody else.
 pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
-    if !dir.try_exists()? {
-        fs::create_dir_all(dir)?;
-        let parent = match dir.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        sync(parent)?;
-    }
+    make(dir)?;
     close_to_others(dir)
+}
+
+/// Every name on the way is made durable, too.
+fn make(dir: &Path) -> io::Result<()> {
+    if dir.try_exists()? {
+        return Ok(());
+    }
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    make(parent)?;
+    fs::create_dir(dir)?;
+    sync(parent)
 }
 
 /// Makes the names in the directory durable.

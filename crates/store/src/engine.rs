@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use leasehold_api::{CheckedStoreGet, CheckedStoreList, CheckedWrite, MutationKind, Problem};
+use leasehold_api::{CheckedStoreGet, CheckedStoreList, CheckedWrite, Problem};
 use leasehold_fence::Mark;
 use leasehold_types::{Fault, FencingToken};
 use redb::Database;
@@ -16,6 +16,7 @@ use tracing::error;
 use crate::config::Config;
 use crate::fault::StorageFault;
 use crate::group::{Outcome, Request, Rules, Written, pass_cluster, refusal_of};
+use crate::lane::{Lane, Room};
 use crate::latch::Latch;
 use crate::open::{Options, open_directory};
 use crate::open_error::OpenError;
@@ -23,8 +24,6 @@ use crate::snapshot::{Counters, Entry, Page, Snapshot};
 use crate::storage::Storage;
 use crate::writer::{Job, Order, Writer, is_stale};
 
-/// Bytes of requests that may be queued, in KiB.
-const QUEUE_KIB_MAX: usize = 64 << 10;
 /// Reads at work at one time. The database reads from memory as a rule, so few keep a machine busy.
 const READS_MAX: u32 = 16;
 /// Reads at work or waiting for their turn.
@@ -34,8 +33,8 @@ const READS_QUEUED_MAX: usize = 4_096;
 #[derive(Clone, Debug)]
 pub struct Engine {
     orders: mpsc::Sender<Order>,
-    queue_max: usize,
-    queue_kib: Arc<Semaphore>,
+    calls: Lane,
+    streams: Lane,
     database: Weak<Database>,
     rules: Rules,
     reads: Arc<Semaphore>,
@@ -44,7 +43,8 @@ pub struct Engine {
     latch: Latch,
 }
 
-/// Whoever has this can stop the store, and must: dropping it leaves the database to be repaired.
+/// Whoever has this can stop the store and learn how it ended. Once this and every [`Engine`] are
+/// dropped the store closes too, but nobody learns of it.
 #[derive(Debug)]
 pub struct Keeper {
     engine: Engine,
@@ -74,11 +74,12 @@ impl Engine {
 
     /// Starts the writer of an open storage.
     pub(crate) fn start(storage: Storage, queue_max: usize) -> std::io::Result<(Self, Keeper)> {
-        let (sender, orders) = mpsc::channel(queue_max);
+        // Room for both lanes and the stop: whoever has room in a lane has it here.
+        let (sender, orders) = mpsc::channel(2 * queue_max + 1);
         let engine = Self {
             orders: sender,
-            queue_max,
-            queue_kib: Arc::new(Semaphore::new(QUEUE_KIB_MAX)),
+            calls: Lane::new(queue_max),
+            streams: Lane::new(queue_max),
             database: Arc::downgrade(storage.database()),
             rules: storage.rules(),
             reads: Arc::new(Semaphore::new(READS_MAX as usize)),
@@ -99,12 +100,12 @@ impl Engine {
     /// Applies a write, durably.
     ///
     /// # Errors
-    /// The store's refusal, `QUEUE_FULL` at once when too much is queued, or another fault.
+    /// The store's refusal, `QUEUE_FULL` at once when too much is under way, or another fault.
     ///
     /// # Cancel safety
     /// Dropping the future withdraws nothing: the write may still be applied.
     pub async fn write(&self, write: CheckedWrite) -> Result<Written, Problem> {
-        let pending = self.submit(Request::Write(write))?;
+        let pending = self.submit(Request::Write(write)).await?;
         self.outcome(pending).await
     }
 
@@ -115,11 +116,18 @@ impl Engine {
     /// A fault: the store is stopping or has failed. Then no later write is queued either.
     pub(crate) async fn enqueue(&self, write: CheckedWrite) -> Result<Pending, Fault> {
         let request = Request::Write(write);
-        let kib = kib_of(&request);
-        let bytes = self.queue_kib.clone().acquire_many_owned(kib).await;
-        let bytes = bytes.map_err(|_| self.gone())?;
+        let room = self.streams.enter(request.bytes()).await;
+        self.queue(request, room).await
+    }
+
+    async fn submit(&self, request: Request) -> Result<Pending, Fault> {
+        let room = self.calls.try_enter(request.bytes())?;
+        self.queue(request, room).await
+    }
+
+    async fn queue(&self, request: Request, room: Room) -> Result<Pending, Fault> {
         let (reply, pending) = oneshot::channel();
-        let order = Order::Job(Job { request, reply, bytes });
+        let order = Order::Job(Job { request, reply, room });
         self.orders.send(order).await.map_err(|_| self.gone())?;
         Ok(Pending(pending))
     }
@@ -130,18 +138,6 @@ impl Engine {
             Ok(Ok(outcome)) => outcome.map_err(Problem::from),
             Ok(Err(fault)) => Err(fault.into()),
             Err(_) => Err(self.latch.fault().unwrap_or_else(unanswered).into()),
-        }
-    }
-
-    fn submit(&self, request: Request) -> Result<Pending, Fault> {
-        let full = || Fault::QueueFull { limit: self.queue_max as u64 };
-        let kib = kib_of(&request);
-        let bytes = self.queue_kib.clone().try_acquire_many_owned(kib).map_err(|_| full())?;
-        let (reply, pending) = oneshot::channel();
-        match self.orders.try_send(Order::Job(Job { request, reply, bytes })) {
-            Ok(()) => Ok(Pending(pending)),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(full()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(self.gone()),
         }
     }
 
@@ -212,7 +208,7 @@ impl Engine {
                 Looked::MarkIsBelow(token) => {
                     let Guard { resource, cluster_id, .. } = guard.clone();
                     let raise = Request::Raise { resource, token, cluster_id };
-                    let pending = self.submit(raise)?;
+                    let pending = self.submit(raise).await?;
                     self.outcome(pending).await?;
                 }
             }
@@ -268,7 +264,7 @@ impl Keeper {
         }
         // A writer that has stopped already took itself out of the queue.
         let _stopped_already = engine.orders.send(Order::Stop).await;
-        end.await.unwrap_or_else(|_| Err(StorageFault::damaged("the writer thread panicked")))
+        end.await.unwrap_or(Err(StorageFault::Panicked))
     }
 }
 
@@ -311,23 +307,6 @@ impl Guard {
         }
         Ok(Looked::Found(Read { found: find(snapshot)?, mark }))
     }
-}
-
-fn kib_of(request: &Request) -> u32 {
-    let bytes = match request {
-        Request::Raise { .. } => 0,
-        Request::Write(write) => write
-            .mutations
-            .iter()
-            .map(|mutation| match &mutation.kind {
-                MutationKind::Put(value) | MutationKind::Append(value) => {
-                    mutation.key.len() + value.len()
-                }
-                MutationKind::Delete => mutation.key.len(),
-            })
-            .sum(),
-    };
-    u32::try_from(bytes / 1_024 + 1).unwrap_or(u32::MAX)
 }
 
 fn unanswered() -> Fault {

@@ -22,6 +22,9 @@ pub enum StorageFault {
     /// The witness could not be written.
     #[error("the file that witnesses commits failed: {0}")]
     Witness(#[from] io::Error),
+    /// The writer thread panicked.
+    #[error("the writer thread panicked")]
+    Panicked,
     /// A counter reached the end of `u64`.
     #[error("the counter {counter} is exhausted")]
     Exhausted {

@@ -23,6 +23,24 @@ pub(crate) enum Request {
     Raise { resource: String, token: FencingToken, cluster_id: Option<String> },
 }
 
+impl Request {
+    /// Bytes of its keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Write(write) => write.mutations.iter().map(bytes_of).sum(),
+            Self::Raise { .. } => 0,
+        }
+    }
+}
+
+fn bytes_of(mutation: &CheckedMutation) -> usize {
+    let value = match &mutation.kind {
+        MutationKind::Put(value) | MutationKind::Append(value) => value.len(),
+        MutationKind::Delete => 0,
+    };
+    mutation.key.len() + value
+}
+
 /// A request that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -163,20 +181,21 @@ impl<'txn> Group<'txn> {
             .ok_or(StorageFault::Exhausted { counter: number::REVISION })?;
         let verdict = check(&write.mutations, revision, |key| self.find_standing(resource, key))?;
         self.pin_cluster(cluster_id)?;
-        match verdict {
+        let outcome = match verdict {
             Ok(()) => {
                 self.mutate(resource, write.token, revision, &write.mutations)?;
                 (self.revision, self.changed) = (revision, true);
-                let answer = Remembered::Written { revision };
-                self.keep_mark(resource, before, mark, write.sequence, answer)?;
                 Ok(Written { mark, revision })
             }
-            Err(remark) => {
-                let answer = Remembered::Refused(remark.clone());
-                self.keep_mark(resource, before, mark, write.sequence, answer)?;
-                Err(StoreRefusal::from(remark).into())
-            }
-        }
+            Err(remark) => Err(remark),
+        };
+        let answer = match &outcome {
+            _ if write.sequence == 0 => Remembered::Nothing,
+            Ok(written) => Remembered::Written { revision: written.revision },
+            Err(remark) => Remembered::Refused(remark.clone()),
+        };
+        self.keep_mark(resource, before, mark, &answer)?;
+        Ok(outcome.map_err(StoreRefusal::from)?)
     }
 
     fn raise(
@@ -190,7 +209,7 @@ impl<'txn> Group<'txn> {
         let mark = before.raise(token)?;
         self.pass_resource_bound(before)?;
         self.pin_cluster(cluster_id)?;
-        self.keep_mark(resource, before, mark, 0, Remembered::Nothing)?;
+        self.keep_mark(resource, before, mark, &Remembered::Nothing)?;
         Ok(Written { mark, revision: self.revision })
     }
 
@@ -270,15 +289,13 @@ impl<'txn> Group<'txn> {
         resource: &str,
         before: Mark,
         mark: Mark,
-        sequence: u64,
-        answer: Remembered,
+        answer: &Remembered,
     ) -> Result<(), StorageFault> {
         if mark == before {
             return Ok(());
         }
-        let (token, marked_sequence) = mark.to_parts();
-        let answer = if sequence == 0 { Remembered::Nothing } else { answer };
-        self.marks.insert(resource, (token, marked_sequence, &answer.to_bytes()[..]))?;
+        let (token, sequence) = mark.to_parts();
+        self.marks.insert(resource, (token, sequence, &answer.to_bytes()[..]))?;
         self.highest_token = self.highest_token.max(token);
         self.changed = true;
         Ok(())

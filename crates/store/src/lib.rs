@@ -8,7 +8,7 @@
 //!
 //! * [`serve`] runs the daemon a [`Config`] describes; [`verify`] checks a stopped one's database.
 //! * `service` and `write_stream` are the gRPC side: wire in, checked requests on, answers out.
-//! * [`Engine`] is the store without a network: a bounded queue in front of the writer, bounded reads
+//! * [`Engine`] is the store without a network: bounded lanes in front of the writer, bounded reads
 //!   beside it.
 //! * `writer` is the one thread that owns the open database, and makes one durable commit of
 //!   whatever is queued.
@@ -28,6 +28,7 @@ mod directory;
 mod engine;
 mod fault;
 mod group;
+mod lane;
 mod latch;
 mod open;
 mod open_error;

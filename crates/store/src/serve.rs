@@ -9,7 +9,6 @@ use leasehold_api::pb::store::v1::store_service_server::StoreServiceServer;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
-
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
@@ -23,7 +22,7 @@ use crate::service::Service;
 /// Longest message: a write of 3 MiB with everything around it.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Calls at work on one connection; further ones wait in the client.
-const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
+const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// A connection that is silent this long is asked for a sign of life.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// And dropped when none comes.
@@ -205,6 +204,7 @@ async fn serve_engine(
 
 async fn announce_stop(health: &HealthReporter, stop: &watch::Sender<bool>) {
     health.set_not_serving::<StoreServiceServer<Service>>().await;
+    health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     stop.send_replace(true);
 }
 

@@ -79,7 +79,8 @@ impl Storage {
         }
         match Arc::into_inner(self.database) {
             Some(database) => Ok(database.close()?),
-            None => Err(StorageFault::damaged("a reader still holds the database")),
+            // Nobody waited for the readers, and the last of them closes it.
+            None => Ok(()),
         }
     }
 }

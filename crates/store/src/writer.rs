@@ -9,23 +9,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use leasehold_types::{Fault, StoreRefusal};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use crate::fault::StorageFault;
 use crate::group::{Outcome, Request};
+use crate::lane::Room;
 use crate::latch::Latch;
 use crate::storage::Storage;
 
-/// Most requests in one transaction. Their bytes are bounded by the queue's.
+/// Most requests in one transaction. Their bytes are bounded by the lanes.
 const GROUP_MAX: usize = 1_024;
 
 /// A queued request.
 pub(crate) struct Job {
     pub(crate) request: Request,
     pub(crate) reply: oneshot::Sender<Result<Outcome, Fault>>,
-    /// Its share of the bytes that may be queued, given back once it is answered.
-    pub(crate) bytes: OwnedSemaphorePermit,
+    pub(crate) room: Room,
 }
 
 /// What the queue carries.
@@ -135,8 +135,8 @@ pub(crate) fn is_stale(refusal: &StoreRefusal) -> bool {
 }
 
 fn answer(job: Job, result: Result<Outcome, Fault>) {
-    let Job { request, reply, bytes } = job;
-    drop((request, bytes));
+    let Job { request, reply, room } = job;
+    drop((request, room));
     // A caller that hung up is told nothing; the write stands.
     let _hung_up = reply.send(result);
 }
@@ -147,7 +147,7 @@ struct Alarm(Latch);
 impl Drop for Alarm {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.close(String::from("the writer thread panicked"));
+            self.0.close(StorageFault::Panicked.to_string());
         }
     }
 }
