@@ -2,6 +2,7 @@
 //! disagree with what it indexes (I3).
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use core::ops::Bound;
 
 use leasehold_types::{FencingToken, LeaseTime, RequestId, ResourceName, Revision};
@@ -26,6 +27,13 @@ pub(crate) struct Resource {
     /// Empty only between the end of a lease and the hand-over, within one `apply`.
     pub(crate) lease: Option<Slot>,
     pub(crate) waiters: Queue,
+}
+
+/// A claim that was taken out.
+pub(crate) struct Removed {
+    pub(crate) claim: Claim,
+    /// Whether its resource is free now and somebody waits for it: the caller hands it over.
+    pub(crate) frees_for_waiters: bool,
 }
 
 impl Claims {
@@ -101,13 +109,15 @@ impl Claims {
         slot
     }
 
-    /// Takes a claim out. The caller hands the resource over if this freed it.
-    pub(crate) fn remove(&mut self, slot: Slot) -> Claim {
+    /// Takes a claim out.
+    pub(crate) fn remove(&mut self, slot: Slot) -> Removed {
         let claim = self.slab.remove(slot);
         self.by_request.remove(&claim.request);
         self.by_due.remove(&(claim.due(), claim.age));
-        let resource = self.by_resource.get_mut(&claim.resource);
-        let resource = resource.expect("a resource with live claims is indexed");
+        let Entry::Occupied(mut entry) = self.by_resource.entry(claim.resource.clone()) else {
+            unreachable!("a resource with live claims is indexed")
+        };
+        let resource = entry.get_mut();
         match claim.token() {
             Some(token) => {
                 self.by_token.remove(&token);
@@ -117,10 +127,11 @@ impl Claims {
                 resource.waiters.remove(claim.age);
             }
         }
+        let frees_for_waiters = resource.lease.is_none() && !resource.waiters.is_empty();
         if resource.lease.is_none() && resource.waiters.is_empty() {
-            self.by_resource.remove(&claim.resource);
+            entry.remove();
         }
-        claim
+        Removed { claim, frees_for_waiters }
     }
 
     /// Makes a waiting claim the lease of its resource. Its deadline stays.

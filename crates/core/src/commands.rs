@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use leasehold_types::{EndReason, FencingToken, HeldBy, Refusal, RequestId, ResourceName};
 
 use crate::claim::{Claim, Phase};
+use crate::claims::Removed;
 use crate::slab::Slot;
 use crate::{Acquire, Answer, ClaimAnswer, Event, EventKind, LeaseState, Renew, Standing};
 
@@ -169,8 +170,10 @@ impl LeaseState {
     }
 
     fn end_and_hand_over(&mut self, slot: Slot, why: EndReason, events: &mut Vec<Event>) -> Claim {
-        let claim = self.end(slot, why, events);
-        self.hand_over(&claim.resource, events);
+        let Removed { claim, frees_for_waiters } = self.end(slot, why, events);
+        if frees_for_waiters {
+            self.hand_over(&claim.resource, events);
+        }
         claim
     }
 

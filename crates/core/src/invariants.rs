@@ -7,13 +7,13 @@
 //! snapshots (I5) and that grants come in order of arrival (I7). The `History` in this crate's tests
 //! watches those over outcomes and events, and the cluster simulator does so across nodes.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use leasehold_types::{LeaseTime, RequestId};
+use leasehold_types::{LeaseTime, ResourceName, Revision};
 
 use crate::LeaseState;
 use crate::claim::{Claim, Phase};
+use crate::claims::Resource;
 
 pub(crate) const I1: &str = "I1 a live claim's deadline is in the future";
 pub(crate) const I2: &str = "I2 every token issued is below next_token, which only grows";
@@ -60,46 +60,51 @@ impl LeaseState {
         self.live().filter_map(Claim::token).all(|token| token < self.counters.next_token)
     }
 
+    /// Every entry of an index names a claim that has that key, and there are as many entries as
+    /// claims: so each claim is in each index, once.
     fn indexes_mirror_the_claims(&self) -> bool {
         let claims = &self.claims;
         let held = self.live().filter(|claim| claim.token().is_some()).count();
-        let listed = claims
-            .by_resource
-            .values()
-            .map(|resource| usize::from(resource.lease.is_some()) + resource.waiters.len());
-        let lengths = [claims.by_request.len(), claims.by_due.len(), listed.sum()];
-        lengths == [claims.len(); 3]
+        let waiting = claims.by_resource.values().map(|resource| resource.waiters.len()).sum();
+        claims.by_request.len() == claims.len()
+            && claims.by_due.len() == claims.len()
             && claims.by_token.len() == held
-            && claims.iter().all(|(slot, claim)| {
-                let resource = claims.by_resource.get(&claim.resource);
-                claims.by_request.get(&claim.request) == Some(&slot)
-                    && claims.by_due.get(&(claim.due(), claim.age)) == Some(&slot)
-                    && match claim.token() {
-                        Some(token) => {
-                            claims.by_token.get(&token) == Some(&slot)
-                                && resource.is_some_and(|resource| resource.lease == Some(slot))
-                        }
-                        None => resource
-                            .is_some_and(|resource| resource.waiters.place(claim.age).is_some()),
-                    }
+            && claims.len() - held == waiting
+            && claims.by_request.iter().all(|(request, slot)| claims.get(*slot).request == *request)
+            && claims.by_token.iter().all(|(token, slot)| claims.get(*slot).token() == Some(*token))
+            && claims.by_due.iter().all(|((due, age), slot)| {
+                let claim = claims.get(*slot);
+                (claim.due(), claim.age) == (*due, *age)
+            })
+            && claims.by_resource.iter().all(|(name, resource)| self.mirrors(name, resource))
+    }
+
+    fn mirrors(&self, name: &ResourceName, resource: &Resource) -> bool {
+        let lease = resource.lease.map(|slot| self.claims.get(slot));
+        lease.is_none_or(|claim| claim.token().is_some() && claim.resource == *name)
+            && resource.waiters.iter().all(|(age, slot)| {
+                let claim = self.claims.get(slot);
+                claim.token().is_none() && claim.resource == *name && claim.age == age
             })
     }
 
+    /// Both sides are in byte order.
     fn no_live_id_has_ended(&self) -> bool {
-        let mut ids: BTreeMap<RequestId, ()> = BTreeMap::new();
-        self.live().all(|claim| {
-            ids.insert(claim.request, ()).is_none() && self.memory.why(&claim.request).is_none()
+        let mut ended = self.memory.requests().peekable();
+        self.claims.by_request.keys().all(|live| {
+            while ended.next_if(|ended| *ended < live).is_some() {}
+            ended.peek() != Some(&live)
         })
     }
 
     /// Everything that a snapshot is ordered by is in the state and unique; nothing overdue is kept.
     fn order_is_part_of_the_state(&self) -> bool {
-        let ages: BTreeSet<_> = self.live().map(|claim| claim.age).collect();
-        let last = ages.last().is_none_or(|age| *age <= self.counters.revision);
-        let forgotten = self.counters.now.0.checked_sub(self.settings.ended_memory_ms);
+        let mut ages: Vec<Revision> = self.live().map(|claim| claim.age).collect();
+        ages.sort_unstable();
         let times: Vec<LeaseTime> = self.memory.iter().map(|id| id.at).collect();
-        ages.len() == self.claims.len()
-            && last
+        let forgotten = self.counters.now.0.checked_sub(self.settings.ended_memory_ms);
+        ages.is_sorted_by(|a, b| a < b)
+            && ages.last().is_none_or(|age| *age <= self.counters.revision)
             && times.is_sorted()
             && times.last().is_none_or(|time| *time <= self.counters.now)
             && times.first().is_none_or(|time| forgotten.is_none_or(|until| time.0 > until))
@@ -107,10 +112,11 @@ impl LeaseState {
             && self.memory.is_consistent()
     }
 
+    /// As many leases as resources that are held, each held by a lease of its own (I3).
     fn nothing_is_held_twice(&self) -> bool {
-        let mut held = BTreeSet::new();
-        let mut leases = self.live().filter(|claim| claim.token().is_some());
-        leases.all(|claim| held.insert(claim.resource.as_str()))
+        let held = self.live().filter(|claim| claim.token().is_some()).count();
+        let resources = self.claims.by_resource.values();
+        held == resources.filter(|resource| resource.lease.is_some()).count()
     }
 
     /// A waiter came after the holder and after everybody before it; nobody waits for what is free.
@@ -118,11 +124,8 @@ impl LeaseState {
         self.claims.by_resource.values().all(|resource| {
             let Some(lease) = resource.lease else { return false };
             let lease = self.claims.get(lease).age;
-            let ages = resource
-                .waiters
-                .iter()
-                .map(|(age, slot)| (age == self.claims.get(slot).age).then_some(age));
-            core::iter::once(Some(lease)).chain(ages).is_sorted_by(|a, b| a.is_some() && a < b)
+            let ages = resource.waiters.iter().map(|(age, _)| age);
+            core::iter::once(lease).chain(ages).is_sorted_by(|a, b| a < b)
         })
     }
 }

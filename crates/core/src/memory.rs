@@ -9,7 +9,8 @@
 //! taken resource would wash out the ids that matter. A client that was told no while other attempts of
 //! the same id are unanswered must cancel it, which does remember it, before it says a definite no.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
+use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -47,10 +48,8 @@ impl Memory {
 
     /// Remembers an id that is not remembered yet, and at most `max` of them.
     pub(crate) fn remember(&mut self, id: EndedId, max: u64) {
-        if self.why.contains_key(&id.request) {
-            return;
-        }
-        self.why.insert(id.request, id.why);
+        let Entry::Vacant(entry) = self.why.entry(id.request) else { return };
+        entry.insert(id.why);
         self.order.push(id);
         if self.len() as u64 > max {
             self.forget_oldest();
@@ -67,6 +66,11 @@ impl Memory {
     /// The ids as they are now, untouched by later changes.
     pub(crate) fn freeze(&self) -> Order {
         self.order.clone()
+    }
+
+    /// The remembered ids in byte order.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &RequestId> {
+        self.why.keys()
     }
 
     /// Whether index and order name the same ids, each once.

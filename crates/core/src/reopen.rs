@@ -47,7 +47,7 @@ impl LeaseState {
         let mut slots: Vec<_> = self.claims.iter().map(|(slot, claim)| (claim.age, slot)).collect();
         slots.sort_unstable_by_key(|(age, _)| *age);
         for (_, slot) in slots {
-            let request = self.claims.remove(slot).request;
+            let request = self.claims.remove(slot).claim.request;
             self.remember(request, EndReason::Expired);
         }
     }

@@ -1,7 +1,7 @@
 //! Where claims live: one slab, addressed by small integers.
 //!
 //! The slab is cut into chunks behind reference counts, so that a snapshot of a million claims starts
-//! with copying some thousand pointers. From then on the first change in a chunk copies that chunk;
+//! with copying some ten thousand pointers. From then on the first change in a chunk copies that chunk;
 //! `apply` never waits for a snapshot, and a snapshot never sees a later change.
 
 use alloc::sync::Arc;
@@ -11,7 +11,7 @@ use core::array;
 use crate::claim::Claim;
 
 /// Claims per chunk: small enough that the copy after a snapshot costs microseconds.
-const CHUNK: usize = 64;
+const CHUNK: usize = 16;
 
 type Chunk = [Option<Claim>; CHUNK];
 

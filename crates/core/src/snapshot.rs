@@ -42,7 +42,7 @@ impl FrozenState {
 }
 
 impl LeaseState {
-    /// Takes hold of everything that a snapshot needs, by copying one pointer per 64 claims. `apply`
+    /// Takes hold of everything that a snapshot needs, by copying one pointer per 16 claims. `apply`
     /// may go on at once, while [`FrozenState::encode`] works elsewhere.
     pub fn freeze(&self) -> FrozenState {
         FrozenState {

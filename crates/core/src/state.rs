@@ -7,7 +7,7 @@ use leasehold_types::{
 };
 
 use crate::claim::Claim;
-use crate::claims::Claims;
+use crate::claims::{Claims, Removed};
 use crate::memory::{EndedId, Memory};
 use crate::slab::Slot;
 use crate::{Answer, Applied, Command, Event, EventKind, Outcome, Renew, Settings};
@@ -115,8 +115,8 @@ impl LeaseState {
             && due <= self.counters.now
         {
             let why = self.claims.get(slot).reason_when_due();
-            let claim = self.end(slot, why, events);
-            if claim.token().is_some() {
+            let Removed { claim, frees_for_waiters } = self.end(slot, why, events);
+            if frees_for_waiters {
                 freed.push(claim.resource);
             }
         }
@@ -149,12 +149,13 @@ impl LeaseState {
     }
 
     /// Ends a claim and remembers its request id.
-    pub(crate) fn end(&mut self, slot: Slot, why: EndReason, events: &mut Vec<Event>) -> Claim {
-        let claim = self.claims.remove(slot);
+    pub(crate) fn end(&mut self, slot: Slot, why: EndReason, events: &mut Vec<Event>) -> Removed {
+        let removed = self.claims.remove(slot);
+        let claim = &removed.claim;
         self.remember(claim.request, why);
         let revision = self.next_revision();
-        events.push(self.event(revision, &claim, EventKind::Ended { token: claim.token(), why }));
-        claim
+        events.push(self.event(revision, claim, EventKind::Ended { token: claim.token(), why }));
+        removed
     }
 
     pub(crate) fn remember(&mut self, request: RequestId, why: EndReason) {
