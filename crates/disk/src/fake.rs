@@ -12,6 +12,7 @@
 mod medium;
 mod mount;
 
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,12 +22,19 @@ pub use medium::Unsynced;
 use mount::Mount;
 
 /// The medium. Clones are the same disk; see [`FakeDisk::image`] for a copy.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FakeDisk {
     shared: Arc<Mutex<State>>,
 }
 
-#[derive(Clone, Debug)]
+/// Without the contents.
+impl fmt::Debug for FakeDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeDisk").field("names", &self.names()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
 struct State {
     medium: Medium,
     generation: u64,

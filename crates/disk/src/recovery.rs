@@ -13,6 +13,10 @@
 //!   be lost and a later one kept: a torn tail. That group is cut, whole: its first records may be
 //!   only half of the summary that starts a segment.
 //!
+//! What remains: damage to the very last group looks torn while no mark that covers it is on the
+//! medium, that is until the next group, a clean start, or the system's own write-back, which is due
+//! within seconds. Where even that is too long, for votes, a seal closes it at once.
+//!
 //! The next group gets the number and the place of the one that was cut, and a record that is left
 //! of the old one must never complete the new one. What is behind the cut is zeroed durably before
 //! anything is written; a crash meanwhile leaves a tail that is cut at the same place again, since

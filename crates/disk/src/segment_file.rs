@@ -8,7 +8,6 @@ use crate::recovery::Tail;
 use crate::segment::{DATA_START, Head, MarkSlot, encode_mark, file_name};
 
 /// The segment that is appended to.
-#[derive(Debug)]
 pub(crate) struct SegmentFile {
     pub(crate) number: u64,
     pub(crate) salt: Salt,

@@ -8,6 +8,7 @@
 //! After a write or sync failed nothing is written any more: every later call returns the same
 //! fault, and only a new process, which reads everything back, may go on.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::damage::OpenError;
@@ -76,7 +77,6 @@ pub enum AppendError {
 }
 
 /// The stream, positioned at its end. One owner; every call returns when the disk is done.
-#[derive(Debug)]
 pub struct RecordStream {
     disk: Arc<dyn Disk>,
     options: StreamOptions,
@@ -88,6 +88,16 @@ pub struct RecordStream {
     chain: u32,
     buffer: Vec<u8>,
     fault: Option<DiskFault>,
+}
+
+impl fmt::Debug for RecordStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordStream")
+            .field("next_position", &self.segment.position())
+            .field("last_group", &self.last_group)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RecordStream {

@@ -30,7 +30,7 @@ pub enum Unsynced<'a> {
     },
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Medium {
     files: BTreeMap<u64, FileState>,
     names: BTreeMap<String, u64>,
@@ -40,7 +40,7 @@ pub(super) struct Medium {
     writes_made: u64,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct FileState {
     label: String,
     cached: Vec<u8>,
@@ -48,13 +48,13 @@ struct FileState {
     changes: Vec<Change>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Change {
     Write { number: u64, offset: u64, bytes: Vec<u8> },
     Length(u64),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct NameChange {
     goes: Option<String>,
     appears: Option<(String, u64)>,
