@@ -141,7 +141,7 @@ fn status_of<RT: AsyncRuntime>(
     trust: std::time::Duration,
 ) -> NodeStatus {
     let members: BTreeMap<u64, Member> =
-        metrics.membership_config.nodes().map(|(id, member)| (*id, member.clone())).collect();
+        metrics.membership_config.nodes().map(|(id, member)| (*id, member.of(*id))).collect();
     let role = role_of(metrics);
     let leader = metrics.current_leader.and_then(|leader| members.get(&leader).cloned());
     let noted = progress.note.is_some_and(|note| note.term == metrics.current_term);

@@ -76,7 +76,7 @@ impl<RT: AsyncRuntime> StandingWatch<RT> {
         let leader = metrics
             .current_leader
             .filter(|leader| *leader != metrics.id)
-            .and_then(|leader| metrics.membership_config.membership().get_node(&leader).cloned());
+            .and_then(|leader| Some(metrics.membership_config.get_node(&leader)?.of(leader)));
         leader.map_or(Standing::Leaderless, |leader| Standing::Following { leader })
     }
 

@@ -22,8 +22,8 @@ use crate::snapshot::SnapshotFile;
 use crate::standing::StandingWatch;
 use crate::state_machine::{Outlets, StateMachine};
 use crate::transport::Transport;
-use crate::type_config::Types;
-use crate::{Member, NodeConfig, SnapshotPolicy, Timing};
+use crate::type_config::{Addresses, Types};
+use crate::{NodeConfig, SnapshotPolicy, Timing};
 
 /// Why a node does not start.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -102,7 +102,9 @@ impl<RT: AsyncRuntime> Node<RT> {
         let Inner { config, log, raft, .. } = &*self.inner;
         let first = config.members.keys().next() == Some(&config.node_id);
         if first && log.is_pristine() {
-            let members: BTreeMap<u64, Member> = config.members.clone();
+            let addresses =
+                config.members.iter().map(|(id, member)| (*id, Addresses::from(member)));
+            let members: BTreeMap<u64, Addresses> = addresses.collect();
             raft.initialize(members).await.map_err(storage)?;
             tracing::info!(members = config.members.len(), "this node founds the cluster");
         }

@@ -21,12 +21,12 @@ use crate::lease_clock::Note;
 use crate::progress::{Figures, Progress};
 use crate::snapshot::{self, Document, LoadError, SnapshotFile};
 use crate::type_config::{
-    Entry, Leadership, LogData, LogId, Outcomes, SnapshotMeta, StoredMembership, Types,
+    Addresses, Entry, Leadership, LogData, LogId, Outcomes, SnapshotMeta, StoredMembership, Types,
 };
 use crate::{AppliedBatch, Change, Execution};
 
 /// A snapshot as the consensus library passes it around.
-pub(crate) type Snapshot = openraft::Snapshot<Leadership, u64, crate::Member, Bytes>;
+pub(crate) type Snapshot = openraft::Snapshot<Leadership, u64, Addresses, Bytes>;
 
 /// The state machine and its outlets.
 #[derive(Debug)]

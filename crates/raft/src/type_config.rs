@@ -26,21 +26,21 @@ pub(crate) type LogId = openraft::LogId<Leadership>;
 /// A vote, asked for or won.
 pub(crate) type Vote = openraft::Vote<LeaderId>;
 /// What an entry holds.
-pub(crate) type Payload = EntryPayload<LogData, u64, Member>;
+pub(crate) type Payload = EntryPayload<LogData, u64, Addresses>;
 /// An entry.
 pub(crate) type Entry = openraft::Entry<Leadership, Payload>;
 /// Who votes.
-pub(crate) type Membership = openraft::Membership<u64, Member>;
+pub(crate) type Membership = openraft::Membership<u64, Addresses>;
 /// Who votes, and since which entry.
-pub(crate) type StoredMembership = openraft::StoredMembership<Leadership, u64, Member>;
+pub(crate) type StoredMembership = openraft::StoredMembership<Leadership, u64, Addresses>;
 /// Which log and members a snapshot covers.
-pub(crate) type SnapshotMeta = openraft::SnapshotMeta<Leadership, u64, Member>;
+pub(crate) type SnapshotMeta = openraft::SnapshotMeta<Leadership, u64, Addresses>;
 
 impl<RT: AsyncRuntime> RaftTypeConfig for Types<RT> {
     type D = LogData;
     type R = Outcomes;
     type NodeId = u64;
-    type Node = Member;
+    type Node = Addresses;
     type Term = u64;
     type LeaderId = LeaderId;
     type Vote = Vote;
@@ -56,6 +56,26 @@ impl<RT: AsyncRuntime> RaftTypeConfig for Types<RT> {
     where
         T: Send + 'static;
     type ErrorSource = openraft::AnyError;
+}
+
+/// Where a member is reached; its id is the library's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    pub(crate) client: String,
+    pub(crate) peer: String,
+}
+
+impl Addresses {
+    /// The member with this id.
+    pub(crate) fn of(&self, node_id: u64) -> Member {
+        Member { node_id, client_address: self.client.clone(), peer_address: self.peer.clone() }
+    }
+}
+
+impl From<&Member> for Addresses {
+    fn from(member: &Member) -> Self {
+        Self { client: member.client_address.clone(), peer: member.peer_address.clone() }
+    }
 }
 
 /// What this system puts into the log. Encoded once, by the leader; the same bytes go to the disk,

@@ -9,8 +9,8 @@ use openraft::raft::{
 };
 use openraft_rt::AsyncRuntime;
 
-use crate::type_config::{Entry, Leadership, LogData, LogId, Membership, Types, Vote};
-use crate::{Member, pb};
+use crate::pb;
+use crate::type_config::{Addresses, Entry, Leadership, LogData, LogId, Membership, Types, Vote};
 
 /// A message that lacks something or contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,8 +56,8 @@ pub(crate) fn membership_to_wire(members: &Membership) -> pb::Membership {
         .nodes()
         .map(|(id, member)| pb::Member {
             node_id: *id,
-            client_address: member.client_address.clone(),
-            peer_address: member.peer_address.clone(),
+            client_address: member.client.clone(),
+            peer_address: member.peer.clone(),
         })
         .collect();
     pb::Membership { voter_sets, members }
@@ -66,11 +66,11 @@ pub(crate) fn membership_to_wire(members: &Membership) -> pb::Membership {
 pub(crate) fn membership_from_wire(message: pb::Membership) -> Result<Membership, BadMessage> {
     let voter_sets: Vec<BTreeSet<u64>> =
         message.voter_sets.into_iter().map(|set| set.node_ids.into_iter().collect()).collect();
-    let members: BTreeMap<u64, Member> = message
+    let members: BTreeMap<u64, Addresses> = message
         .members
         .into_iter()
         .map(|pb::Member { node_id, client_address, peer_address }| {
-            (node_id, Member { node_id, client_address, peer_address })
+            (node_id, Addresses { client: client_address, peer: peer_address })
         })
         .collect();
     if voter_sets.is_empty() && members.is_empty() {

@@ -61,11 +61,12 @@ impl MemoryLog {
         self.entries.front().map_or_else(|| self.purged.next_index(), RaftEntry::index)
     }
 
-    /// Appends an entry that follows the last one.
+    /// Appends an entry that follows the last one. The very first may stand anywhere.
     pub(crate) fn append(&mut self, entry: Entry) -> Result<(), Hole> {
-        let expected = self.last().next_index();
-        if entry.log_id.index != expected {
-            return Err(Hole { expected, found: entry.log_id.index });
+        if let Some(last) = self.last()
+            && entry.log_id.index != last.index + 1
+        {
+            return Err(Hole { expected: last.index + 1, found: entry.log_id.index });
         }
         self.push(entry);
         Ok(())

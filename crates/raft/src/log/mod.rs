@@ -5,6 +5,8 @@
 //! Every entry that is not purged is also kept in memory, so that replication and `apply` never wait
 //! for the disk. Reading order: [`memory`], [`record`], [`recover`], [`flusher`], [`store`].
 
+#[cfg(test)]
+mod conformance;
 mod flusher;
 mod memory;
 mod record;

@@ -22,7 +22,7 @@ use openraft_rt::{AsyncRuntime, Select2};
 use super::{Peers, QuorumGate};
 use crate::state_machine::Snapshot;
 use crate::transport::{Lane, Messages, PeerFault, PeerLink, Replies};
-use crate::type_config::{Types, Vote};
+use crate::type_config::{Addresses, Types, Vote};
 use crate::wire::{self, BadMessage};
 use crate::{Limits, Member, Timing};
 
@@ -56,12 +56,12 @@ impl<RT: AsyncRuntime> NetworkFactory<RT> {
 impl<RT: AsyncRuntime> RaftNetworkFactory<Types<RT>> for NetworkFactory<RT> {
     type Network = Network<RT>;
 
-    async fn new_client(&mut self, _: u64, node: &Member) -> Network<RT> {
-        Network { target: node.clone(), shared: self.shared.clone(), pipelined: true }
+    async fn new_client(&mut self, target: u64, node: &Addresses) -> Network<RT> {
+        Network { target: node.of(target), shared: self.shared.clone(), pipelined: true }
     }
 
-    async fn new_heartbeat_client(&mut self, _: u64, node: &Member) -> Network<RT> {
-        Network { target: node.clone(), shared: self.shared.clone(), pipelined: false }
+    async fn new_heartbeat_client(&mut self, target: u64, node: &Addresses) -> Network<RT> {
+        Network { target: node.of(target), shared: self.shared.clone(), pipelined: false }
     }
 }
 

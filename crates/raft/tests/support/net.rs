@@ -1,0 +1,214 @@
+//! A network in memory whose paths can be cut, each direction by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+use leasehold_raft::Member;
+use leasehold_raft::pb;
+use leasehold_raft::transport::{
+    Answer, Answered, Handled, Lane, Messages, PeerFault, PeerHandler, PeerLink, Replies, Transport,
+};
+use tokio::sync::watch;
+
+/// Who is reachable, and which paths are cut. Cutting a path loses what travels on it.
+#[derive(Clone)]
+pub struct Net {
+    handlers: Arc<Mutex<BTreeMap<u64, Arc<dyn PeerHandler>>>>,
+    cuts: watch::Sender<BTreeSet<(u64, u64)>>,
+    refusals: Arc<Mutex<Vec<String>>>,
+}
+
+impl std::fmt::Debug for Net {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Net")
+    }
+}
+
+impl Net {
+    pub fn new() -> Self {
+        let cuts = watch::channel(BTreeSet::new()).0;
+        Self { handlers: Arc::default(), cuts, refusals: Arc::default() }
+    }
+
+    /// The network as node `from` sees it.
+    pub fn transport(&self, from: u64) -> Arc<dyn Transport> {
+        Arc::new(Port { net: self.clone(), from })
+    }
+
+    pub fn attach(&self, node: u64, handler: Arc<dyn PeerHandler>) {
+        self.handlers.lock().expect("no panic").insert(node, handler);
+    }
+
+    pub fn detach(&self, node: u64) {
+        self.handlers.lock().expect("no panic").remove(&node);
+    }
+
+    pub fn cut(&self, from: u64, to: u64) {
+        self.cuts.send_if_modified(|cuts| cuts.insert((from, to)));
+    }
+
+    pub fn heal(&self) {
+        self.cuts.send_modify(BTreeSet::clear);
+    }
+
+    /// What one side did not believe of another, in order.
+    pub fn refusals(&self) -> Vec<String> {
+        self.refusals.lock().expect("no panic").clone()
+    }
+
+    fn handler(&self, node: u64) -> Result<Arc<dyn PeerHandler>, PeerFault> {
+        let handler = self.handlers.lock().expect("no panic").get(&node).cloned();
+        handler.ok_or_else(|| PeerFault::NotDelivered { why: format!("node {node} is down") })
+    }
+
+    /// Returns when the path is open; what is dropped meanwhile is lost.
+    async fn travel(&self, from: u64, to: u64) {
+        let mut cuts = self.cuts.subscribe();
+        let open = cuts.wait_for(|cuts| !cuts.contains(&(from, to))).await;
+        assert!(open.is_ok(), "the network lives as long as its links");
+    }
+}
+
+#[derive(Debug)]
+struct Port {
+    net: Net,
+    from: u64,
+}
+
+impl Transport for Port {
+    fn link(&self, member: &Member, _: Lane) -> Arc<dyn PeerLink> {
+        Arc::new(Link { net: self.net.clone(), from: self.from, to: member.node_id })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Link {
+    net: Net,
+    from: u64,
+    to: u64,
+}
+
+impl Link {
+    fn call<T: Send + 'static>(
+        &self,
+        within: Duration,
+        make: impl FnOnce(&dyn PeerHandler) -> Handled<T> + Send + 'static,
+    ) -> Answer<T> {
+        let link = self.clone();
+        async move {
+            let (net, from, to) = (link.net, link.from, link.to);
+            let answer = async {
+                net.travel(from, to).await;
+                let handler = net.handler(to)?;
+                let by = handler.facts();
+                let reply = make(&*handler).await;
+                net.travel(to, from).await;
+                net.handler(to)?;
+                if let Err(PeerFault::NotBelieved { why }) = &reply {
+                    net.refusals.lock().expect("no panic").push(why.clone());
+                }
+                reply.map(|reply| Answered { by, reply })
+            };
+            let timed = tokio::time::timeout(within, answer).await;
+            timed.unwrap_or_else(|_| Err(PeerFault::NoAnswer { why: "lost".to_owned() }))
+        }
+        .boxed()
+    }
+
+    /// Items arrive while the path is open.
+    fn carry<T: Send + 'static>(&self, items: Messages<T>, from: u64, to: u64) -> Messages<T> {
+        let net = self.net.clone();
+        let carried = items.then(move |item| {
+            let net = net.clone();
+            async move {
+                net.travel(from, to).await;
+                item
+            }
+        });
+        carried.boxed()
+    }
+}
+
+impl PeerLink for Link {
+    fn append(
+        &self,
+        call: pb::Call,
+        request: pb::AppendRequest,
+        within: Duration,
+    ) -> Answer<pb::AppendReply> {
+        self.call(within, move |peer| peer.append(call, request))
+    }
+
+    fn stream_append(
+        &self,
+        call: pb::Call,
+        requests: Messages<pb::AppendRequest>,
+        within: Duration,
+    ) -> Answer<Replies<pb::AppendReply>> {
+        let requests = self.carry(requests, self.from, self.to);
+        let opened = self.call(within, move |peer| peer.stream_append(call, requests));
+        let link = self.clone();
+        async move {
+            let Answered { by, reply } = opened.await?;
+            Ok(Answered { by, reply: link.carry(reply, link.to, link.from) })
+        }
+        .boxed()
+    }
+
+    fn vote(
+        &self,
+        call: pb::Call,
+        request: pb::VoteRequest,
+        within: Duration,
+    ) -> Answer<pb::VoteReply> {
+        self.call(within, move |peer| peer.vote(call, request))
+    }
+
+    fn pre_vote(
+        &self,
+        call: pb::Call,
+        request: pb::VoteRequest,
+        within: Duration,
+    ) -> Answer<pb::VoteReply> {
+        self.call(within, move |peer| peer.pre_vote(call, request))
+    }
+
+    fn install_snapshot(
+        &self,
+        call: pb::Call,
+        chunks: Messages<pb::SnapshotChunk>,
+        within: Duration,
+    ) -> Answer<pb::SnapshotReply> {
+        let chunks = self.carry(chunks, self.from, self.to).map(Ok).boxed();
+        self.call(within, move |peer| peer.install_snapshot(call, chunks))
+    }
+
+    fn transfer_leader(
+        &self,
+        call: pb::Call,
+        request: pb::TransferLeaderRequest,
+        within: Duration,
+    ) -> Answer<pb::TransferLeaderReply> {
+        self.call(within, move |peer| peer.transfer_leader(call, request))
+    }
+
+    fn forward(
+        &self,
+        call: pb::Call,
+        request: pb::ForwardRequest,
+        within: Duration,
+    ) -> Answer<pb::ForwardReply> {
+        self.call(within, move |peer| peer.forward(call, request))
+    }
+
+    fn read_index(
+        &self,
+        call: pb::Call,
+        request: pb::ReadIndexRequest,
+        within: Duration,
+    ) -> Answer<pb::ReadIndexReply> {
+        self.call(within, move |peer| peer.read_index(call, request))
+    }
+}
