@@ -1,24 +1,24 @@
 //! The lease state machine: commands and a stamp in, outcomes and events out.
 //!
 //! [`LeaseState::apply`] takes one log entry, a [`Batch`]: a stamp of lease time and many
-//! [`Command`]s. It has no clock, no IO, no randomness, no logging, no settings of its own and iterates
-//! over nothing unordered; `no_std` makes most of that a compile error. So one log prefix gives the
-//! same state, and the same snapshot bytes, on every node. Time is an argument: what is due ends when
-//! an entry says so, and [`LeaseState::next_deadline`] is how the state asks for one. Why that is
-//! safe is in `docs/lease-time.md`.
+//! [`Command`]s. It has no clock, no IO, no randomness, no logging, no settings of its own and
+//! iterates over nothing unordered; `no_std` makes most of that a compile error. So one log prefix
+//! gives the same state, and the same snapshot bytes, on every node. Time is an argument: what is
+//! due ends when an entry says so, and [`LeaseState::next_deadline`] is how the state asks for one.
+//! Why that is safe is in `docs/lease-time.md`.
 //!
-//! Reading order: `command` (the whole vocabulary), `state` (what an entry does, in which order), `commands`
-//! (what each command does), `claims` with `slab` and `queue` (where claims live), `memory` (ids that must
-//! not be granted again), `snapshot`, `batch` and `outcomes` (their bytes), `invariants` (what must hold, by
-//! name).
+//! Reading order: `command` (the whole vocabulary), `state` (what an entry does, in which order),
+//! `commands` (what each command does), `claims` with `slab` and `queue` (where claims live),
+//! `memory` (ids that must not be granted again), `snapshot`, `batch` and `outcomes` (their bytes),
+//! `invariants` (what must hold, by name).
 //!
 //! What it costs: a claim is held once, in a slab, and found through ordered indexes of small
-//! integers; acquire and release together take one to a few microseconds among a million claims, and
-//! [`LeaseState::freeze`] takes hold of a million of them for a snapshot without copying them.
+//! integers; acquire and release together take one to a few microseconds among a million claims,
+//! and [`LeaseState::freeze`] takes hold of a million of them for a snapshot without copying them.
 //!
-//! Deliberately absent: anything that waits, retries or decides when to propose; idle resources, which
-//! have no state at all; and serde, since what lies on disks for years is written down field by
-//! field.
+//! Deliberately absent: anything that waits, retries or decides when to propose; idle resources,
+//! which have no state at all; and serde, since what lies on disks for years is written down field
+//! by field.
 #![no_std]
 
 extern crate alloc;

@@ -5,9 +5,10 @@
 //! id that is remembered already keeps its place: a `Cancel` repeated for ever does not make room
 //! for itself.
 //!
-//! What is **not** remembered: an id that was refused. A refusal has no effect, and a crowd that polls a
-//! taken resource would wash out the ids that matter. A client that was told no while other attempts of
-//! the same id are unanswered must cancel it, which does remember it, before it says a definite no.
+//! What is **not** remembered: an id that was refused. A refusal has no effect, and a crowd that
+//! polls a taken resource would wash out the ids that matter. A client that was told no while other
+//! attempts of the same id are unanswered must cancel it, which does remember it, before it says a
+//! definite no.
 
 use alloc::collections::VecDeque;
 use alloc::collections::btree_map::{BTreeMap, Entry};

@@ -15,11 +15,13 @@ impl LeaseState {
     /// Makes a restored backup safe to serve from. What happened after the backup is lost, and what
     /// was granted then is still out there, so
     ///
-    /// * every token from now on is larger than `above`, which is larger than any token issued before;
+    /// * every token from now on is larger than `above`, which is larger than any token issued
+    ///   before;
     /// * the revision moves on likewise, so that no watch resumes in a history that is gone;
     /// * every claim of the backup ends, since it may have ended long ago and others may hold now;
     /// * nothing is granted for as long as such a lease can live, or a client can repeat a request
-    ///   whose id was forgotten with the history: [`Refusal::Embargo`](leasehold_types::Refusal::Embargo).
+    ///   whose id was forgotten with the history:
+    ///   [`Refusal::Embargo`](leasehold_types::Refusal::Embargo).
     ///
     /// # Errors
     /// [`BadField`] naming `above` when it is not larger than the backup's own last token, which shows

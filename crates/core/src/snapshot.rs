@@ -1,8 +1,8 @@
 //! The whole state as bytes.
 //!
 //! Claims are written in order of age and remembered ids in order of time, so the bytes depend on
-//! what was applied and on nothing else, such as slots that a restart deals anew (I5). Indexes and queues are
-//! not written: they follow from the claims.
+//! what was applied and on nothing else, such as slots that a restart deals anew (I5). Indexes and
+//! queues are not written: they follow from the claims.
 
 use alloc::vec::Vec;
 

@@ -101,6 +101,8 @@ struct Story {
     restored: LeaseState,
     model: Model,
     history: History,
+    start: LeaseState,
+    log: Vec<Vec<u8>>,
     requests: Vec<Acquire>,
     commands: u64,
     effective: u64,
@@ -122,6 +124,8 @@ impl Story {
     fn starting_at(straight: LeaseState, embargo_ms: u64) -> Self {
         Self {
             restored: straight.clone(),
+            start: straight.clone(),
+            log: Vec::new(),
             model: Model::of(&straight, embargo_ms),
             straight,
             history: History::default(),
@@ -138,13 +142,26 @@ impl Story {
             let commands = actions.iter().map(|action| self.resolve(action)).collect();
             self.apply(Batch { at, commands })?;
         }
+        self.replay()
+    }
+
+    /// Another node reads the same log.
+    fn replay(&self) -> Result<(), TestCaseError> {
+        let mut replayed = self.start.clone();
+        for entry in &self.log {
+            let batch = Batch::decode(entry).expect("it was written as a batch");
+            replayed.apply(batch.at, &batch.commands);
+        }
+        prop_assert_eq!(replayed.snapshot(), self.straight.snapshot(), "I5");
         Ok(())
     }
 
     fn apply(&mut self, batch: Batch) -> Result<(), TestCaseError> {
         let (frozen, before) = (self.straight.freeze(), self.straight.snapshot());
         let due = self.straight.next_deadline();
-        let batch = through_bytes(&batch)?;
+        let commands = decode_commands(&encode_commands(&batch.commands));
+        prop_assert_eq!(commands.as_ref(), Ok(&batch.commands));
+        self.log.push(batch.encode());
 
         let applied = self.straight.apply(batch.at, &batch.commands);
         prop_assert_eq!(&applied, &self.model.apply(batch.at, &batch.commands));
@@ -274,14 +291,6 @@ fn request(number: u32) -> RequestId {
     // Spread, so that byte order is not the order of arrival.
     bytes[..4].copy_from_slice(&number.wrapping_mul(0x9e37_79b9).to_le_bytes());
     RequestId::from_bytes(bytes)
-}
-
-fn through_bytes(batch: &Batch) -> Result<Batch, TestCaseError> {
-    let commands = decode_commands(&encode_commands(&batch.commands));
-    prop_assert_eq!(commands.as_ref(), Ok(&batch.commands));
-    let decoded = Batch::decode(&batch.encode());
-    prop_assert_eq!(decoded.as_ref(), Ok(batch));
-    Ok(batch.clone())
 }
 
 /// How many commands changed something that somebody can see.
