@@ -35,7 +35,8 @@ pub struct Config {
     pub queue_max: usize,
     /// Whether the whole database is checked before the store serves.
     pub verify_on_open: bool,
-    /// Threads that serve requests; 1 is a runtime without worker threads.
+    /// Threads that serve requests; 1 is a runtime without worker threads. The daemon's main function
+    /// makes the runtime.
     pub runtime_threads: usize,
     /// What is logged, and how.
     pub log: LogConfig,

@@ -50,6 +50,6 @@ pub use engine::{Engine, Keeper, Read};
 pub use fault::StorageFault;
 pub use group::Written;
 pub use open_error::OpenError;
-pub use serve::{ServeError, Server, runtime, serve};
+pub use serve::{ServeError, Server, serve};
 pub use snapshot::{Counters, Entry, Page};
 pub use verify::{VerifyReport, verify};

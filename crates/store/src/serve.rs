@@ -7,7 +7,6 @@ use std::time::Duration;
 use leasehold_api::DESCRIPTORS;
 use leasehold_api::pb::store::v1::store_service_server::StoreServiceServer;
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
@@ -85,18 +84,6 @@ impl From<OpenError> for ServeError {
             error => Self::Open(error),
         }
     }
-}
-
-/// The runtime that a configuration asks for.
-///
-/// # Errors
-/// The system's, when it refuses threads.
-pub fn runtime(config: &Config) -> io::Result<Runtime> {
-    let mut builder = match config.runtime_threads {
-        1 => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
-    };
-    builder.worker_threads(config.runtime_threads).enable_all().build()
 }
 
 /// Runs a store until `shutdown` completes or its disk fails. Prints nothing; logs one line
