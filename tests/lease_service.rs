@@ -230,15 +230,15 @@ async fn list_pages_through_live_claims_in_order_of_their_names() {
     assert_eq!(names, expected);
 }
 
-async fn next_event(stream: &mut tonic::Streaming<pb::WatchResponse>) -> pb::Event {
-    loop {
-        let message =
-            tokio::time::timeout(PATIENCE, stream.message()).await.expect("an event comes");
-        let message = message.unwrap().expect("the watch goes on");
-        if let Some(event) = message.events.into_iter().next() {
-            return event;
-        }
+/// The next `count` events of a watch.
+async fn events(stream: &mut tonic::Streaming<pb::WatchResponse>, count: usize) -> Vec<pb::Event> {
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let message = tokio::time::timeout(PATIENCE, stream.message()).await;
+        let message = message.expect("an event comes").unwrap().expect("the watch goes on");
+        seen.extend(message.events);
     }
+    seen
 }
 
 #[tokio::test]
@@ -264,10 +264,7 @@ async fn a_watch_sees_every_event_and_resumes_between_two_of_them() {
         .unwrap();
     waiter.await.unwrap().unwrap();
 
-    let mut seen = Vec::new();
-    while seen.len() < 4 {
-        seen.push(next_event(&mut stream).await);
-    }
+    let seen = events(&mut stream, 4).await;
     let kinds: Vec<_> = seen.iter().map(|event| (event.kind(), event.holder.as_str())).collect();
     use pb::EventKind::{Granted, Queued, Released};
     assert_eq!(kinds, [(Granted, "ann"), (Queued, "bob"), (Released, "ann"), (Granted, "bob")]);
@@ -275,7 +272,7 @@ async fn a_watch_sees_every_event_and_resumes_between_two_of_them() {
 
     // The release and the grant it caused are in one batch; a watch resumes between them.
     let mut resumed = watcher.watch(from(Some(seen[2].revision))).await.unwrap().into_inner();
-    assert_eq!(next_event(&mut resumed).await, seen[3]);
+    assert_eq!(events(&mut resumed, 1).await, seen[3..]);
 
     let future = watcher.watch(from(Some(u64::MAX))).await;
     let future = match future {
