@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use leasehold_fence::Floor;
-use redb::{Builder, Database, StorageBackend};
+use redb::{Builder, Database};
 use tracing::info;
 
 use crate::config::Config;
@@ -84,9 +84,9 @@ fn make_database(dir: &Path) -> Result<(), OpenError> {
 }
 
 /// Opens a store on a backend of its own, with nobody to witness what it commits from now on.
-#[cfg_attr(not(test), expect(dead_code, reason = "for tests that cut the power"))]
+#[cfg(test)]
 pub(crate) fn open_backend(
-    backend: impl StorageBackend,
+    backend: impl redb::StorageBackend,
     options: &Options,
     testimony: Testimony,
 ) -> Result<Storage, OpenError> {
