@@ -41,7 +41,7 @@ fn yesterdays_copy_of_any_file_is_damage() {
     let mut copies: Vec<FakeDisk> = Vec::new();
     for day in 0..5 {
         let (mut stream, _, _) = open(&disk);
-        for n in 0..3 {
+        for n in 0..4 {
             append(&mut stream, &[&format!("day {day} entry {n}")], false);
         }
         copies.push(disk.image());
