@@ -178,7 +178,7 @@ async fn without_a_majority_nothing_is_granted_and_with_one_again_it_is() {
 #[tokio::test]
 async fn a_follower_that_was_away_too_long_is_brought_back_by_a_snapshot() {
     let options = Options {
-        node_config: "[snapshot]\nentries = 50\nkeep = 10\n".into(),
+        node_config: "[snapshots]\nentries = 50\nkeep = 10\n".into(),
         ..Options::default()
     };
     let mut cluster = Cluster::start_with(3, options).await;
