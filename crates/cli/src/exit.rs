@@ -60,6 +60,13 @@ pub(crate) enum Exit {
     Command(u8),
 }
 
+impl Exit {
+    /// As a shell tells that signal `number` ended it: 128 + N.
+    pub(crate) fn signalled(number: i32) -> Self {
+        Self::Command(128_u8.saturating_add(u8::try_from(number).unwrap_or(127)))
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {

@@ -20,6 +20,7 @@ use rustix::process::WaitIdStatus;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Cause;
+use crate::exit::Exit;
 
 /// From the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,11 +75,11 @@ impl Ended {
         }
     }
 
-    /// The exit status that a shell would show: 128 + the signal where one ended it.
-    pub(crate) fn as_shell_status(self) -> u8 {
+    /// How this process ends if that is how its command ended.
+    pub(crate) fn as_exit(self) -> Exit {
         match self {
-            Self::Exited(status) => status,
-            Self::Signalled(signal) => 128_u8.saturating_add(u8::try_from(signal).unwrap_or(127)),
+            Self::Exited(status) => Exit::Command(status),
+            Self::Signalled(signal) => Exit::signalled(signal),
         }
     }
 }
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_signal_is_told_as_a_shell_tells_it() {
-        assert_eq!(Ended::Signalled(9).as_shell_status(), 137);
-        assert_eq!(Ended::Exited(7).as_shell_status(), 7);
+        assert_eq!(Ended::Signalled(9).as_exit(), Exit::Command(137));
+        assert_eq!(Ended::Exited(7).as_exit(), Exit::Command(7));
     }
 }

@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use leasehold_client::{LeaseGuard, Moment};
+use leasehold_client::{LeaseGuard, LeaseState, Moment};
 use leasehold_clock::{Clock, MachineClock, Reading};
 use rustix::process::{Pid, Signal, kill_current_process_group, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -22,6 +22,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use super::protocol::{Ended, ToSupervisor, ToWatchdog, WireMoment, line, parse, send_descriptor};
 use super::schedule::{Cause, Schedule};
 use super::terminal::Terminal;
+use crate::output::{human, say};
 use crate::supervise::signals::Signals;
 
 /// How long a new watchdog has to put up its command.
@@ -151,6 +152,7 @@ impl Supervisor {
         let clock = MachineClock;
         // Renewals move the bound on every third of the ttl; looked at often enough to lose little.
         let look_every = (lease.ttl() / 20).clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX);
+        let mut changes = lease.changes();
         let mut lease_lives = true;
         self.say(&ToWatchdog::Go).await;
         loop {
@@ -168,6 +170,8 @@ impl Supervisor {
                     lease_lives = false;
                     self.say(&ToWatchdog::Stop).await;
                 }
+                // The sender lives as long as the lease.
+                _ = changes.changed() => report(lease.resource(), *changes.borrow_and_update()),
                 () = tokio::time::sleep(look_every) => self.tell_bound(lease, &clock.read()).await,
             }
             if overdue(lease.ttl(), &self.told, &clock.read()) {
@@ -249,6 +253,20 @@ fn suspend_this_job(terminal: Option<&Terminal>) -> io::Result<()> {
         terminal.take_back()?;
     }
     Ok(kill_current_process_group(Signal::TSTP)?)
+}
+
+/// A loss is reported once its command is gone.
+fn report(resource: &str, state: LeaseState) {
+    match state {
+        LeaseState::Uncertain { remaining } => {
+            let left = human(remaining);
+            say(&format!(
+                "leasehold: renewals of {resource} are unanswered; it is ours for {left}"
+            ));
+        }
+        LeaseState::Held { .. } => say(&format!("leasehold: {resource} is renewed again")),
+        LeaseState::Lost { .. } => {}
+    }
 }
 
 async fn send(writer: &mut OwnedWriteHalf, message: &ToWatchdog) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Lease nodes and a store, started, watched and stopped together.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -30,8 +30,10 @@ pub(crate) struct Cluster {
     layout: Layout,
     nodes: Vec<Daemon>,
     store: Daemon,
+    /// Locked: no two clusters run in one folder.
+    _lock: File,
     /// Deleted when dropped, after the processes above.
-    _temporary: Option<tempfile::TempDir>,
+    temporary: Option<tempfile::TempDir>,
 }
 
 /// One of the daemons has ended.
@@ -60,6 +62,7 @@ impl Cluster {
         };
         let folder = folder.or(temporary.as_ref().map(tempfile::TempDir::path));
         let folder = folder.expect("one of the two is there");
+        let lock = lock(folder)?;
         let layout = Layout::open_or_create(folder, nodes)?;
         let folder = fs::canonicalize(folder).map_err(Failure::other)?;
         let nodes: io::Result<Vec<_>> = layout
@@ -69,9 +72,9 @@ impl Cluster {
             .collect();
         let nodes = nodes.map_err(Failure::other)?;
         let store = Daemon::start(&folder, "store", "store").map_err(Failure::other)?;
-        let mut cluster = Self { folder, layout, nodes, store, _temporary: temporary };
-        cluster.write_pids()?;
+        let mut cluster = Self { folder, layout, nodes, store, _lock: lock, temporary };
         cluster.wait_until_ready().await?;
+        cluster.write_pids()?;
         Ok(cluster)
     }
 
@@ -150,15 +153,17 @@ impl Cluster {
         }
     }
 
-    /// Stops everything, all at once.
+    /// Stops everything, all at once: in good order where the data is kept, by SIGKILL where it is
+    /// thrown away.
     pub(crate) async fn stop(mut self) {
-        let stopping = self.daemons().map(|daemon| async {
-            if let Err(error) = daemon.stop().await {
+        let in_order = self.temporary.is_none();
+        let stopping = self.daemons().map(|daemon| async move {
+            let stopped = if in_order { daemon.stop().await } else { daemon.kill().await };
+            if let Err(error) = stopped {
                 tracing::warn!(%error, daemon = daemon.name(), "could not be stopped");
             }
         });
         futures_util::future::join_all(stopping).await;
-        // What is gone has no process id; a folder without any data must not claim otherwise.
         if let Err(error) = fs::remove_file(self.folder.join("pids")) {
             tracing::debug!(%error, "the list of process ids is gone already");
         }
@@ -213,6 +218,21 @@ impl Cluster {
     pub(crate) fn logs(&mut self) -> String {
         let folder = self.folder.clone();
         self.daemons().map(|daemon| log_tail(&folder, daemon.name())).collect()
+    }
+}
+
+/// Makes the folder where there is none, and takes it.
+fn lock(folder: &Path) -> Result<File, Failure> {
+    let at = |error: io::Error| Failure::other(format!("{}: {error}", folder.display()));
+    fs::create_dir_all(folder).map_err(at)?;
+    let file = File::create(folder.join("lock")).map_err(at)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let message = format!("{}: another `leasehold dev` runs there", folder.display());
+            Err(Failure::other(message))
+        }
+        Err(TryLockError::Error(error)) => Err(at(error)),
     }
 }
 

@@ -1,12 +1,13 @@
 //! `leasehold acquire`: a lease for a script to keep alive itself.
 
-use std::time::Duration;
-
+use leasehold_clock::{Clock, MachineClock};
 use serde::Serialize;
 
-use crate::args::{Common, duration};
+use super::claim::{ClaimArgs, Claimed};
+use crate::args::Common;
 use crate::exit::{Exit, Failure};
 use crate::output::{Show, ms};
+use crate::supervise::signals;
 
 /// Take a lease and print its token
 ///
@@ -22,17 +23,8 @@ Examples:
   leasehold acquire jobs/nightly --ttl 60s --wait 10m || echo \"no: $?\"
   leasehold --output json acquire jobs/nightly")]
 pub(crate) struct AcquireArgs {
-    /// What to lease: 1 to 256 bytes of UTF-8, "/" separates segments
-    name: String,
-    /// How long the lease lives without renewal
-    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = duration)]
-    ttl: Duration,
-    /// How long to queue when it is taken
-    #[arg(long, default_value = "0s", value_name = "DURATION", value_parser = duration)]
-    wait: Duration,
-    /// Who asks, for people [default: host/pid/leasehold]
-    #[arg(long, value_name = "TEXT")]
-    holder: Option<String>,
+    #[command(flatten)]
+    claim: ClaimArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -51,23 +43,19 @@ impl Show for Acquired {
 }
 
 pub(crate) async fn run(common: &Common, args: &AcquireArgs) -> Result<Exit, Failure> {
-    use leasehold_clock::{Clock, MachineClock};
-
+    let mut signals = signals::ending().map_err(Failure::other)?;
     let client = common.client()?;
-    let mut asked = client.acquire(&args.name).ttl(args.ttl).wait(args.wait);
-    if let Some(holder) = &args.holder {
-        asked = asked.holder(holder);
-    }
-    let lease = asked.await?;
-    let (resource, token) = (lease.resource().to_owned(), lease.token().get());
-    let (ttl, cluster_id) = (lease.ttl(), lease.cluster_id().to_owned());
-    let bound = lease.leave();
-    let acquired = Acquired {
-        resource,
-        token,
-        ttl_ms: ms(ttl),
-        valid_for_ms: ms(bound.remaining(&MachineClock.read())),
-        cluster_id,
+    let lease = match args.claim.claim(&client, &mut signals).await? {
+        Claimed::Held(lease) => lease,
+        Claimed::GivenUp(exit) => return Ok(exit),
     };
+    let acquired = Acquired {
+        resource: lease.resource().to_owned(),
+        token: lease.token().get(),
+        ttl_ms: ms(lease.ttl()),
+        valid_for_ms: ms(lease.bound().remaining(&MachineClock.read())),
+        cluster_id: lease.cluster_id().to_owned(),
+    };
+    lease.leave();
     common.output.show(&acquired).map(|()| Exit::Done)
 }

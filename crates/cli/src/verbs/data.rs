@@ -42,7 +42,8 @@ pub(crate) struct DataArgs {
 enum DataVerb {
     /// Set a value. Text: nothing. JSON: resource, token, sequence, revision (the key's version now)
     Put(ValueArgs),
-    /// Print a value as it is; exits with 1 when there is none. JSON: key, value, version, token
+    /// Print a value as it is; exits with 1 when there is none. JSON: key, value (text, or an array of
+    /// bytes where it is not UTF-8), version, token
     Get(GetArgs),
     /// Print the keys of a resource, one a line. JSON, for each: key, value, version, token
     List(ListArgs),

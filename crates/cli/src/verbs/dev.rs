@@ -67,7 +67,7 @@ pub(crate) async fn run(common: &Common, args: &DevArgs) -> Result<Exit, Failure
     let starting = Cluster::start(args.data_dir.as_deref(), args.nodes);
     let cluster = tokio::select! {
         started = starting => started?,
-        signal = signals.next() => return Ok(Exit::Command(shell_status(signal.as_raw()))),
+        signal = signals.next() => return Ok(Exit::signalled(signal.as_raw())),
     };
     let ready = Ready {
         endpoints: cluster.endpoints().join(","),
@@ -93,7 +93,7 @@ pub(crate) async fn run(common: &Common, args: &DevArgs) -> Result<Exit, Failure
                     }));
                 }
             };
-            outcome.map(|status| Exit::Command(status_of(status)))
+            outcome.map(exit_of)
         }
     }
 }
@@ -161,13 +161,9 @@ fn report(reported: &mut Vec<i32>, Death { name, pid, status }: Death) {
     reported.push(pid);
 }
 
-fn status_of(status: ExitStatus) -> u8 {
+fn exit_of(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
-        (Some(code), _) => u8::try_from(code & 0xff).unwrap_or(u8::MAX),
-        (None, signal) => shell_status(signal.unwrap_or(0)),
+        (Some(code), _) => Exit::Command(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
+        (None, signal) => Exit::signalled(signal.unwrap_or(0)),
     }
-}
-
-fn shell_status(signal: i32) -> u8 {
-    128_u8.saturating_add(u8::try_from(signal).unwrap_or(127))
 }

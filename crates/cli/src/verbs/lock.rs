@@ -3,18 +3,17 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use leasehold_client::{Client, LeaseGuard};
-use rustix::process::Signal;
+use leasehold_client::LeaseGuard;
 
-use crate::args::{Common, duration};
+use super::claim::{ClaimArgs, Claimed, release};
+use crate::args::Common;
 use crate::exit::{Exit, Failure, OTHER};
 use crate::lock::supervisor::{Outcome, supervise};
 use crate::output::say;
-use crate::supervise::signals::{self, Signals};
+use crate::supervise::signals;
 
-/// How long a claim that is given up has to tell the cluster so before this process ends. The cluster
-/// finds out by itself after the ttl; this only spares those who wait.
-const FAREWELL: Duration = Duration::from_millis(300);
+/// How long a release may take when the lease is lost, or as good as: it only spares those who wait.
+const LATE_RELEASE: Duration = Duration::from_millis(300);
 
 /// Run a program only while a lease is held
 ///
@@ -36,17 +35,8 @@ Examples:
   leasehold lock jobs/nightly --ttl 30s --wait 10m -- ./backup.sh --full
   leasehold lock deploy/web -- sh -c 'leasehold data put deploy/web version 42'")]
 pub(crate) struct LockArgs {
-    /// What to lease
-    name: String,
-    /// How long the lease lives without renewal; it is renewed every third of this
-    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = duration)]
-    ttl: Duration,
-    /// How long to queue when it is taken
-    #[arg(long, default_value = "0s", value_name = "DURATION", value_parser = duration)]
-    wait: Duration,
-    /// Who asks, for people [default: host/pid/leasehold]
-    #[arg(long, value_name = "TEXT")]
-    holder: Option<String>,
+    #[command(flatten)]
+    claim: ClaimArgs,
     /// What to run
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -55,23 +45,23 @@ pub(crate) struct LockArgs {
 pub(crate) async fn run(common: &Common, args: &LockArgs) -> Result<Exit, Failure> {
     let mut signals = signals::forwarded().map_err(Failure::other)?;
     let client = common.client()?;
-    let lease = match acquire(&client, args, &mut signals).await? {
-        Ok(lease) => lease,
-        Err(signal) => {
-            tokio::time::sleep(FAREWELL).await;
-            return Ok(Exit::Command(128_u8.saturating_add(signal.as_raw().unsigned_abs() as u8)));
-        }
+    let lease = match args.claim.claim(&client, &mut signals).await? {
+        Claimed::Held(lease) => lease,
+        Claimed::GivenUp(exit) => return Ok(exit),
     };
+    let name = &args.claim.name;
     match supervise(&lease, &args.command, &mut signals).await {
         Ok(Outcome::Ended(ended)) => {
-            release(lease, common.timeout).await;
-            Ok(Exit::Command(ended.as_shell_status()))
+            // The command has ended, whatever becomes of the lease: its status is what counts.
+            release_or_say(lease, common.timeout).await;
+            Ok(ended.as_exit())
         }
         Ok(Outcome::LeaseLost | Outcome::WatchdogStoodStill) => {
-            let message = format!("the lease on {} is lost; the command was stopped", args.name);
-            // Gone, or about to be: telling the cluster only spares those who wait.
-            let _ = tokio::time::timeout(FAREWELL, lease.release()).await;
-            Err(Failure::lease_lost(message))
+            // Whether the cluster hears it makes no difference to anybody but those who wait.
+            let _ = release(lease, LATE_RELEASE).await;
+            Err(Failure::lease_lost(format!(
+                "the lease on {name} is lost; the command was stopped"
+            )))
         }
         Ok(Outcome::WatchdogDied) => {
             // Killed, but nobody is left to see it die: the lease ends by itself.
@@ -80,42 +70,15 @@ pub(crate) async fn run(common: &Common, args: &LockArgs) -> Result<Exit, Failur
             Err(Failure::new(OTHER, "WATCHDOG_DIED", message))
         }
         Err(error) => {
-            release(lease, common.timeout).await;
+            release_or_say(lease, common.timeout).await;
             Err(Failure::other(format!("cannot run the command: {error}")))
         }
     }
 }
 
-/// Waits for the lease, or for a signal that says not to.
-async fn acquire(
-    client: &Client,
-    args: &LockArgs,
-    signals: &mut Signals,
-) -> Result<Result<LeaseGuard, Signal>, Failure> {
-    let mut asked = client.acquire(&args.name).ttl(args.ttl).wait(args.wait);
-    if let Some(holder) = &args.holder {
-        asked = asked.holder(holder);
-    }
-    let mut asked = asked.into_future();
-    loop {
-        tokio::select! {
-            granted = &mut asked => return Ok(Ok(granted?)),
-            signal = signals.next() => {
-                if signal != Signal::CONT {
-                    return Ok(Err(signal));
-                }
-            }
-        }
-    }
-}
-
-/// The command has ended, whatever becomes of the lease: its status is what counts.
-async fn release(lease: LeaseGuard, patience: Duration) {
+async fn release_or_say(lease: LeaseGuard, patience: Duration) {
     let name = lease.resource().to_owned();
-    let why = match tokio::time::timeout(patience, lease.release()).await {
-        Ok(Ok(_)) => return,
-        Ok(Err(fault)) => fault.to_string(),
-        Err(_) => "no answer".to_owned(),
-    };
-    say(&format!("leasehold: {name} could not be released and ends by itself: {why}"));
+    if let Err(why) = release(lease, patience).await {
+        say(&format!("leasehold: {name} could not be released and ends by itself: {why}"));
+    }
 }

@@ -1,6 +1,7 @@
 //! One file a verb: its arguments, its help, what it prints, and how it runs.
 
 pub(crate) mod acquire;
+mod claim;
 pub(crate) mod completions;
 pub(crate) mod daemon;
 pub(crate) mod data;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leasehold_client::StoreStatus;
+use leasehold_client::{RequestError, ResourceStatus, StoreError, StoreStatus};
 use serde::Serialize;
 
 use crate::args::Common;
@@ -72,52 +72,69 @@ pub(crate) async fn run(common: &Common, _args: &StatusArgs) -> Result<Exit, Fai
     if common.endpoints.is_empty() && common.store.is_none() {
         return Err(Failure::usage("the status of what? pass --endpoints, --store or both"));
     }
-    let (cluster, store) = tokio::join!(cluster(common), store(common));
+    let (cluster, store) = tokio::join!(ask_cluster(common), ask_store(common));
+    let (cluster, store) = (cluster?, store?);
+    let cluster = cluster.map_or(Ok(()), |asked| show_cluster(common, asked));
+    let store = store.map_or(Ok(()), |asked| show_store(common, asked));
     cluster.and(store).map(|()| Exit::Done)
 }
 
-async fn cluster(common: &Common) -> Result<(), Failure> {
+/// What each node said, and whether a leader with a majority answers.
+struct AskedCluster {
+    reports: Vec<Result<NodeReport, String>>,
+    probed: Result<ResourceStatus, RequestError>,
+}
+
+async fn ask_cluster(common: &Common) -> Result<Option<AskedCluster>, Failure> {
     if common.endpoints.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let client = common.client()?;
     let patience = common.timeout.min(NODE_PATIENCE);
     let (reports, probed) = tokio::join!(ask_all(&common.endpoints, patience), client.get(PROBE));
-    let addressed: Vec<_> = common.endpoints.iter().zip(&reports).collect();
-    show_nodes(common.output, &addressed)?;
-    // Of two that believe they lead, the one of the later term may be right.
-    let known = reports.iter().flatten();
-    let leader = known.filter(|node| node.role == "leader").max_by_key(|node| node.term);
-    let named = leader.map(|node| node.node_id);
-    let hinted = reports.iter().flatten().max_by_key(|node| node.term).and_then(|n| n.leader_id);
-    let majority = probed.is_ok();
-    let leader_id = named.or(hinted).filter(|_| majority);
-    if common.output == Format::Json {
-        Format::Json.show(&Cluster { kind: "cluster", leader_id, majority })?;
-    }
-    match probed {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let failure = Failure::from(error);
-            Err(Failure { message: format!("no leader with a majority: {failure}"), ..failure })
-        }
+    Ok(Some(AskedCluster { reports, probed }))
+}
+
+async fn ask_store(common: &Common) -> Result<Option<Result<StoreStatus, StoreError>>, Failure> {
+    match common.store {
+        Some(_) => Ok(Some(common.store_client("")?.status().await)),
+        None => Ok(None),
     }
 }
 
-async fn store(common: &Common) -> Result<(), Failure> {
-    let Some(address) = &common.store else { return Ok(()) };
-    let client = common.store_client("")?;
-    let asked = client.status().await;
+fn show_cluster(common: &Common, asked: AskedCluster) -> Result<(), Failure> {
+    let AskedCluster { reports, probed } = asked;
+    let addressed: Vec<_> = common.endpoints.iter().zip(&reports).collect();
+    show_nodes(common.output, &addressed)?;
+    let majority = probed.is_ok();
+    // Of two that name different leaders, the one of the later term may be right.
+    let latest = reports.iter().flatten().max_by_key(|node| (node.term, node.leader_id));
+    let leader_id = latest.and_then(|node| node.leader_id).filter(|_| majority);
+    if common.output == Format::Json {
+        Format::Json.show(&Cluster { kind: "cluster", leader_id, majority })?;
+    }
+    probed.map(drop).map_err(|error| {
+        let failure = Failure::from(error);
+        Failure { message: format!("no leader with a majority: {failure}"), ..failure }
+    })
+}
+
+fn show_store(common: &Common, asked: Result<StoreStatus, StoreError>) -> Result<(), Failure> {
+    let address = common.store.as_deref().unwrap_or_default();
     let (report, error) = match &asked {
         Ok(status) => (Some(StoreReport::from(status.clone())), None),
         Err(error) => (None, Some(error.to_string())),
     };
-    let shown = Store { kind: "store", address, reachable: report.is_some(), report, error };
-    common.output.show(&shown)?;
-    match asked {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::new(UNAVAILABLE, "NO_STORE", format!("the store: {error}"))),
-    }
+    common.output.show(&Store {
+        kind: "store",
+        address,
+        reachable: report.is_some(),
+        report,
+        error,
+    })?;
+    asked.map(drop).map_err(|error| {
+        Failure::new(UNAVAILABLE, "NO_STORE", format!("the store does not answer: {error}"))
+    })
 }
 
 type Addressed<'a> = (&'a String, &'a Result<NodeReport, String>);
