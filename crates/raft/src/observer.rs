@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::log::LogReader;
 use crate::progress::Progress;
+use crate::standing::{Standing, StandingWatch};
 use crate::state_machine::StateMachine;
 use crate::type_config::Types;
 use crate::{Member, NodeConfig, NodeFailure, NodeStatus, Role, SnapshotPolicy, Timing};
@@ -19,6 +20,7 @@ use crate::{Member, NodeConfig, NodeFailure, NodeStatus, Role, SnapshotPolicy, T
 /// The owner of the status.
 pub(crate) struct Observer<RT: AsyncRuntime> {
     raft: Raft<Types<RT>, StateMachine<RT>>,
+    standing: StandingWatch<RT>,
     metrics: WatchReceiverOf<Types<RT>, RaftMetrics<Types<RT>>>,
     log: LogReader,
     progress: watch::Receiver<Progress>,
@@ -34,20 +36,23 @@ pub(crate) struct Observer<RT: AsyncRuntime> {
 
 impl<RT: AsyncRuntime> Observer<RT> {
     pub(crate) fn new(
-        raft: Raft<Types<RT>, StateMachine<RT>>,
+        raft: &Raft<Types<RT>, StateMachine<RT>>,
+        standing: StandingWatch<RT>,
         log: LogReader,
         progress: watch::Receiver<Progress>,
         stop: watch::Receiver<bool>,
         config: &NodeConfig,
     ) -> (Self, watch::Receiver<NodeStatus>) {
         let metrics = raft.metrics();
+        let trust = config.timing.election_max;
         let first =
-            status_of(&metrics.borrow_watched(), &progress.borrow(), config.timing.election_max);
+            status_of(&metrics.borrow_watched(), &progress.borrow(), &standing.now(), trust);
         let (status, watched) = watch::channel(first);
         let (timing, snapshots) = (config.timing.clone(), config.snapshots.clone());
         let (snapshot_asked, orphaned) = (0, None);
         let observer = Self {
-            raft,
+            raft: raft.clone(),
+            standing,
             metrics,
             log,
             progress,
@@ -107,11 +112,9 @@ impl<RT: AsyncRuntime> Observer<RT> {
     }
 
     fn publish(&self) {
-        let mut now = status_of(
-            &self.metrics.borrow_watched(),
-            &self.progress.borrow(),
-            self.timing.election_max,
-        );
+        let (standing, trust) = (self.standing.now(), self.timing.election_max);
+        let mut now =
+            status_of(&self.metrics.borrow_watched(), &self.progress.borrow(), &standing, trust);
         self.status.send_if_modified(|status| {
             now.failed = status.failed.take().or(now.failed.take());
             let changed = *status != now;
@@ -138,18 +141,22 @@ impl<RT: AsyncRuntime> Observer<RT> {
 fn status_of<RT: AsyncRuntime>(
     metrics: &RaftMetrics<Types<RT>>,
     progress: &Progress,
+    standing: &Standing,
     trust: std::time::Duration,
 ) -> NodeStatus {
     let members: BTreeMap<u64, Member> =
         metrics.membership_config.nodes().map(|(id, member)| (*id, member.of(*id))).collect();
     let role = role_of(metrics);
-    let leader = metrics.current_leader.and_then(|leader| members.get(&leader).cloned());
     let noted = progress.note.is_some_and(|note| note.term == metrics.current_term);
     let alone = metrics.membership_config.voter_ids().count() == 1;
     let heard = metrics.last_quorum_acked.as_ref().is_some_and(|at| at.elapsed() < trust);
     let leads = role == Role::Leader;
-    let follows =
-        role != Role::Stopped && leader.as_ref().is_some_and(|leader| leader.node_id != metrics.id);
+    let follows = role != Role::Stopped && matches!(standing, Standing::Following { .. });
+    let leader = match standing {
+        Standing::Leading { .. } => members.get(&metrics.id).cloned(),
+        Standing::Following { leader } => Some(leader.clone()),
+        Standing::Leaderless => None,
+    };
     let figures = progress.figures;
     NodeStatus {
         node_id: metrics.id,

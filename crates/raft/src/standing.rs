@@ -4,15 +4,43 @@
 //! with, and the consensus library refuses what no longer holds.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
 use openraft::type_config::alias::WatchReceiverOf;
-use openraft_rt::AsyncRuntime;
+use openraft_rt::{AsyncRuntime, Instant};
 
 use crate::Member;
 use crate::type_config::Types;
+
+/// When a leader was last heard. The library keeps naming the leader it knew, however long ago that
+/// was.
+#[derive(Debug)]
+pub(crate) struct LeaderHeard<RT: AsyncRuntime> {
+    at: Mutex<Option<RT::Instant>>,
+    trust: Duration,
+}
+
+impl<RT: AsyncRuntime> LeaderHeard<RT> {
+    /// A leader counts as heard for as long as `trust` after its last word.
+    pub(crate) fn new(trust: Duration) -> Self {
+        Self { at: Mutex::new(None), trust }
+    }
+
+    /// Notes a leader's word.
+    pub(crate) fn note(&self) {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(RT::Instant::now());
+    }
+
+    /// Whether a leader was heard lately.
+    pub(crate) fn lately(&self) -> bool {
+        let at = *self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        at.is_some_and(|at| at.elapsed() < self.trust)
+    }
+}
 
 /// Where a node stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +50,7 @@ pub(crate) enum Standing {
         /// Names the leadership.
         term: u64,
     },
-    /// It knows another that leads.
+    /// It has lately heard another that leads.
     Following {
         /// Who leads.
         leader: Member,
@@ -44,11 +72,12 @@ impl Standing {
 /// Watches where this node stands.
 pub(crate) struct StandingWatch<RT: AsyncRuntime> {
     metrics: WatchReceiverOf<Types<RT>, RaftServerMetrics<Types<RT>>>,
+    heard: Arc<LeaderHeard<RT>>,
 }
 
 impl<RT: AsyncRuntime> Clone for StandingWatch<RT> {
     fn clone(&self) -> Self {
-        Self { metrics: self.metrics.clone() }
+        Self { metrics: self.metrics.clone(), heard: self.heard.clone() }
     }
 }
 
@@ -59,8 +88,11 @@ impl<RT: AsyncRuntime> fmt::Debug for StandingWatch<RT> {
 }
 
 impl<RT: AsyncRuntime> StandingWatch<RT> {
-    pub(crate) fn new(metrics: WatchReceiverOf<Types<RT>, RaftServerMetrics<Types<RT>>>) -> Self {
-        Self { metrics }
+    pub(crate) fn new(
+        metrics: WatchReceiverOf<Types<RT>, RaftServerMetrics<Types<RT>>>,
+        heard: Arc<LeaderHeard<RT>>,
+    ) -> Self {
+        Self { metrics, heard }
     }
 
     /// Where this node stands now.
@@ -75,7 +107,7 @@ impl<RT: AsyncRuntime> StandingWatch<RT> {
         }
         let leader = metrics
             .current_leader
-            .filter(|leader| *leader != metrics.id)
+            .filter(|leader| *leader != metrics.id && self.heard.lately())
             .and_then(|leader| Some(metrics.membership_config.get_node(&leader)?.of(leader)));
         leader.map_or(Standing::Leaderless, |leader| Standing::Following { leader })
     }

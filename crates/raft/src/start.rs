@@ -19,7 +19,7 @@ use crate::peers::{Gatekeeper, Handler, NetworkFactory, Peers, QuorumGate};
 use crate::progress::Progress;
 use crate::proposer::{Intake, Proposer, Queue, TurnState};
 use crate::snapshot::SnapshotFile;
-use crate::standing::StandingWatch;
+use crate::standing::{LeaderHeard, StandingWatch};
 use crate::state_machine::{Outlets, StateMachine};
 use crate::transport::Transport;
 use crate::type_config::{Addresses, Types};
@@ -128,7 +128,8 @@ impl<RT: AsyncRuntime> Parts<RT> {
     /// Starts the node's tasks: the library's own, the proposer, the barriers, the observer.
     fn assemble(self, log_ended: crate::node::Ended) -> Node<RT> {
         let Self { config, raft, log, peers, gatekeeper, clock, progress, feed } = self;
-        let standing = StandingWatch::new(raft.server_metrics());
+        let heard = Arc::new(LeaderHeard::new(config.timing.election_max));
+        let standing = StandingWatch::new(raft.server_metrics(), heard.clone());
         let (stop, stopped) = watch::channel(false);
         let queue = Arc::new(Queue::new(config.limits.clone()));
         let intake = Intake { queue: queue.clone() };
@@ -141,13 +142,20 @@ impl<RT: AsyncRuntime> Parts<RT> {
         let handler = Handler {
             raft: raft.clone(),
             gatekeeper,
+            heard,
             intake: intake.clone(),
             read_points: read_points.clone(),
             limits: config.limits.clone(),
             execution: config.execution,
         };
-        let (observer, status) =
-            Observer::new(raft.clone(), log.clone(), progress.clone(), stopped.clone(), &config);
+        let (observer, status) = Observer::new(
+            &raft,
+            standing.clone(),
+            log.clone(),
+            progress.clone(),
+            stopped.clone(),
+            &config,
+        );
         let proposer = Proposer {
             raft: raft.clone(),
             queue,

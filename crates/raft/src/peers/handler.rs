@@ -19,6 +19,7 @@ use super::Gatekeeper;
 use crate::barrier::ReadPoints;
 use crate::proposer::{Intake, Origin};
 use crate::snapshot::Document;
+use crate::standing::LeaderHeard;
 use crate::state_machine::{Snapshot, StateMachine};
 use crate::transport::{Handled, Messages, PeerFault, PeerHandler, Replies};
 use crate::type_config::{Types, Vote};
@@ -29,6 +30,7 @@ use crate::{Execution, Limits};
 pub(crate) struct Handler<RT: AsyncRuntime> {
     pub(crate) raft: Raft<Types<RT>, StateMachine<RT>>,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
+    pub(crate) heard: Arc<LeaderHeard<RT>>,
     pub(crate) intake: Intake<RT>,
     pub(crate) read_points: ReadPoints<RT>,
     pub(crate) limits: Limits,
@@ -64,8 +66,9 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
     }
 
     fn append(&self, call: pb::Call, request: pb::AppendRequest) -> Handled<pb::AppendReply> {
-        let raft = self.raft.clone();
+        let (raft, heard) = (self.raft.clone(), self.heard.clone());
         self.answer(&call, async move {
+            heard.note();
             let request = wire::append_from_wire::<RT>(request)?;
             let previous = request.prev_log_id;
             let last = request.entries.last().map(|entry| entry.log_id).or(previous);
@@ -86,8 +89,9 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
         call: pb::Call,
         requests: Messages<pb::AppendRequest>,
     ) -> Handled<Replies<pb::AppendReply>> {
-        let raft = self.raft.clone();
+        let (raft, heard) = (self.raft.clone(), self.heard.clone());
         self.answer(&call, async move {
+            let requests = requests.inspect(move |_| heard.note());
             // A message that cannot be read ends the stream; the leader sees that and tries anew.
             let requests = requests.map(wire::append_from_wire::<RT>).take_while(|read| {
                 if let Err(bad) = read {

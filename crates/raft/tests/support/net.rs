@@ -17,7 +17,7 @@ use tokio::sync::watch;
 pub struct Net {
     handlers: Arc<Mutex<BTreeMap<u64, Arc<dyn PeerHandler>>>>,
     cuts: watch::Sender<BTreeSet<(u64, u64)>>,
-    refusals: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Mutex<BTreeMap<u64, u64>>>,
 }
 
 impl std::fmt::Debug for Net {
@@ -29,7 +29,7 @@ impl std::fmt::Debug for Net {
 impl Net {
     pub fn new() -> Self {
         let cuts = watch::channel(BTreeSet::new()).0;
-        Self { handlers: Arc::default(), cuts, refusals: Arc::default() }
+        Self { handlers: Arc::default(), cuts, answers: Arc::default() }
     }
 
     /// The network as node `from` sees it.
@@ -53,9 +53,9 @@ impl Net {
         self.cuts.send_modify(BTreeSet::clear);
     }
 
-    /// What one side did not believe of another, in order.
-    pub fn refusals(&self) -> Vec<String> {
-        self.refusals.lock().expect("no panic").clone()
+    /// How many calls a node has answered.
+    pub fn answers(&self, node: u64) -> u64 {
+        self.answers.lock().expect("no panic").get(&node).copied().unwrap_or(0)
     }
 
     fn handler(&self, node: u64) -> Result<Arc<dyn PeerHandler>, PeerFault> {
@@ -106,9 +106,7 @@ impl Link {
                 let reply = make(&*handler).await;
                 net.travel(to, from).await;
                 net.handler(to)?;
-                if let Err(PeerFault::NotBelieved { why }) = &reply {
-                    net.refusals.lock().expect("no panic").push(why.clone());
-                }
+                *net.answers.lock().expect("no panic").entry(to).or_default() += 1;
                 reply.map(|reply| Answered { by, reply })
             };
             let timed = tokio::time::timeout(within, answer).await;
