@@ -61,7 +61,7 @@ impl<RT: AsyncRuntime> ReadPoints<RT> {
         })
     }
 
-    async fn from_leader(&self, leader: &crate::Member) -> Result<LogId, Fault> {
+    async fn ask_leader(&self, leader: &crate::Member) -> Result<LogId, Fault> {
         use pb::read_index_reply::Outcome;
         let asked = self.peers.read_index(leader, self.timing.election_max).await;
         match asked.ok().and_then(|reply| reply.outcome) {
@@ -75,7 +75,7 @@ impl<RT: AsyncRuntime> ReadPoints<RT> {
     async fn once(&self) -> Result<LogId, Fault> {
         match self.standing.now() {
             Standing::Leading { .. } => self.as_leader().await,
-            Standing::Following { leader } => self.from_leader(&leader).await,
+            Standing::Following { leader } => self.ask_leader(&leader).await,
             Standing::Leaderless => Err(self.no_leader()),
         }
     }

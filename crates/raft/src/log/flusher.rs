@@ -150,7 +150,7 @@ impl Writer {
         let records: Vec<&LogRecord> = jobs.iter().flat_map(|job| &job.records).collect();
         let seal = jobs.iter().any(|job| job.seal);
         let result = self.write_group(&records, seal);
-        let result = result.as_ref().map(|_| ()).map_err(|reason| reason);
+        let result = result.as_ref().map(|_| ());
         for job in jobs {
             job.done.tell(result);
         }

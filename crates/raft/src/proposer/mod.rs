@@ -65,10 +65,8 @@ impl<RT: AsyncRuntime> Intake<RT> {
         waited: Duration,
     ) -> Result<Proposal, Fault> {
         let (reply, outcome) = oneshot::channel();
-        match self.queue.put(Queued::new(command, origin, RT::Instant::now(), waited, reply)) {
-            Ok(()) => Ok(Proposal::new(outcome)),
-            Err((fault, _)) => Err(fault),
-        }
+        self.queue.put(Queued::new(command, origin, RT::Instant::now(), waited, reply))?;
+        Ok(Proposal::new(outcome))
     }
 }
 
@@ -176,7 +174,7 @@ impl<RT: AsyncRuntime> Proposer<RT> {
     fn leave_leadership(&mut self) {
         self.state.lease_clock = None;
         let fault = Fault::NoLeader { leader_address: self.standing.now().leader_address() };
-        for queued in self.queue.from_peers() {
+        for queued in self.queue.take_from_peers() {
             queued.waiter.answer(Err(fault.clone()));
         }
     }

@@ -207,18 +207,18 @@ impl<I: Copy> Queue<I> {
     }
 
     /// Takes a command in, or says at once why not.
-    pub(crate) fn put(&self, queued: Queued<I>) -> Result<(), (Fault, Queued<I>)> {
+    pub(crate) fn put(&self, queued: Queued<I>) -> Result<(), Fault> {
         let mut lanes = self.lanes();
         if !lanes.open {
-            return Err((Fault::ShuttingDown, queued));
+            return Err(Fault::ShuttingDown);
         }
         let lane = lanes.lane_of(&queued.command);
         let (commands, bytes) = (self.limits.queue_commands_max, self.limits.queue_bytes_max);
         if lane.waiting.len() >= commands {
-            return Err((Fault::QueueFull { limit: commands as u64 }, queued));
+            return Err(Fault::QueueFull { limit: commands as u64 });
         }
         if lane.bytes + queued.waiter.bytes > bytes {
-            return Err((Fault::QueueFull { limit: bytes as u64 }, queued));
+            return Err(Fault::QueueFull { limit: bytes as u64 });
         }
         lane.bytes += queued.waiter.bytes;
         lane.waiting.push_back(queued);
@@ -267,7 +267,7 @@ impl<I: Copy> Queue<I> {
     }
 
     /// Takes out what peers passed on.
-    pub(crate) fn from_peers(&self) -> Vec<Queued<I>> {
+    pub(crate) fn take_from_peers(&self) -> Vec<Queued<I>> {
         self.extract(|queued| queued.waiter.origin == Origin::Peer)
     }
 
@@ -313,7 +313,7 @@ mod tests {
     }
 
     fn put(queue: &Queue<u64>, command: Command) -> Result<(), Fault> {
-        queue.put(queued(command, Origin::Client, 0)).map_err(|(fault, _)| fault)
+        queue.put(queued(command, Origin::Client, 0))
     }
 
     fn queue(commands: usize, batch: usize) -> Queue<u64> {
@@ -394,7 +394,7 @@ mod tests {
         }
         let waited = |waiter: &Waiter<u64>| Duration::from_millis(100 - waiter.since);
         assert_eq!(queue.overdue(waited, Duration::from_millis(60)).len(), 1);
-        assert_eq!(queue.from_peers().len(), 1);
+        assert_eq!(queue.take_from_peers().len(), 1);
         assert_eq!(queue.take().len(), 1);
     }
 
