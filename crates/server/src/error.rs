@@ -41,6 +41,9 @@ pub enum ServeError {
     /// The node stopped for good by itself.
     #[error("the node stopped by itself")]
     Failed(#[source] NodeFailure),
+    /// A task that everything relies on has ended.
+    #[error("a task of the node has ended")]
+    Task(#[source] Option<tokio::task::JoinError>),
     /// A port is not served any more.
     #[error("{port} are not served any more")]
     Port {

@@ -16,18 +16,9 @@ use crate::stopping::Stopping;
 /// The name under which health is reported.
 const SERVICE: &str = <LeaseServiceServer<Services> as NamedService>::NAME;
 
-/// Starts to follow. Ends with the node; when the node is told to stop, the health checks end before.
-pub(crate) fn follow(
-    status: watch::Receiver<NodeStatus>,
-    health: HealthReporter,
-    stopping: Stopping,
-) -> watch::Receiver<Option<Member>> {
-    let (leader, told) = watch::channel(status.borrow().leader.clone());
-    tokio::spawn(run(status, health, stopping, leader));
-    told
-}
-
-async fn run(
+/// Tells the leader and the health. Ends with the node; when the node is told to stop, the health
+/// checks end before.
+pub(crate) async fn follow(
     mut status: watch::Receiver<NodeStatus>,
     health: HealthReporter,
     stopping: Stopping,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use leasehold_raft::TokioNode;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::error::ServeError;
@@ -76,6 +77,7 @@ pub async fn serve_on(
             return Ok(());
         }
         failure = running.node.failed() => ServeError::Failed(failure),
+        ended = running.tasks.join_next() => ServeError::Task(ended.and_then(Result::err)),
         error = running.clients.ended() => error,
         error = running.peers.ended() => error,
     };
@@ -90,6 +92,7 @@ struct Running {
     node: TokioNode,
     clients: Port,
     peers: Port,
+    tasks: JoinSet<()>,
     stopper: Stopper,
 }
 
@@ -98,7 +101,8 @@ impl Running {
         let (node, incarnation) = start_node(config).await?;
         let (stopper, stopping) = stopping();
         let peers = serve_peers(&node, config, listeners.peer);
-        let clients = serve_clients(&node, config, incarnation, &stopping, listeners.client).await;
+        let (clients, tasks) =
+            serve_clients(&node, config, incarnation, &stopping, listeners.client).await;
         tracing::info!(
             cluster_id = config.cluster_id,
             node_id = config.node_id,
@@ -107,10 +111,10 @@ impl Running {
             peer = %config.peer_listen,
             "listening"
         );
-        Ok(Self { node, clients, peers, stopper })
+        Ok(Self { node, clients, peers, tasks, stopper })
     }
 
-    async fn stop(self, drain: Duration) {
+    async fn stop(mut self, drain: Duration) {
         tracing::info!("stopping: handing leadership over");
         if !self.node.hand_over_leadership().await {
             tracing::warn!("leadership was not handed over in time");
@@ -121,6 +125,7 @@ impl Running {
         }
         self.node.shutdown().await;
         self.peers.leave(PEERS_LEAVE).await;
+        self.tasks.shutdown().await;
         tracing::info!("stopped");
     }
 }

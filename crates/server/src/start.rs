@@ -9,6 +9,8 @@ use leasehold_clock::MachineClock;
 use leasehold_disk::{BootId, DiskId, Identity, MachineDisk};
 use leasehold_raft::{Execution, NodeConfig, TokioNode, grpc};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tonic::transport::Server;
 
 use crate::config::Config;
@@ -19,7 +21,7 @@ use crate::port::Port;
 use crate::quota::Quota;
 use crate::services::Services;
 use crate::stopping::Stopping;
-use crate::waiting::WaitingRoom;
+use crate::waiting::{self, WaitingRoom};
 
 /// Three lanes from each member and back, and room for whoever else has found the port.
 const PEER_CONNECTIONS_MAX: usize = 1_024;
@@ -70,21 +72,28 @@ pub(crate) fn serve_peers(node: &TokioNode, config: &Config, listener: TcpListen
     Port::open("peers", router, listener, PEER_CONNECTIONS_MAX)
 }
 
-/// Answers clients: the two public services, health, and reflection.
+/// Answers clients: the two public services, health, and reflection. Also: the tasks they rely on.
 pub(crate) async fn serve_clients(
     node: &TokioNode,
     config: &Config,
     incarnation: u64,
     stopping: &Stopping,
     listener: TcpListener,
-) -> Port {
+) -> (Port, JoinSet<()>) {
     let (health, health_service) = tonic_health::server::health_reporter();
+    let (hub, hub_task) = Hub::new(node.clone(), config.limits.events_retained_max).await;
+    let (waiting_room, waiting_task) = waiting_room(node, config);
+    let (leader_told, leader) = watch::channel(node.status().leader);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(hub_task.run());
+    tasks.spawn(waiting_task.run());
+    tasks.spawn(leadership::follow(node.watch_status(), health, stopping.clone(), leader_told));
     let services = Services {
         node: node.clone(),
-        hub: Hub::start(node.clone(), config.limits.events_retained_max).await,
-        waiting_room: waiting_room(node, config),
+        hub,
+        waiting_room,
         stopping: stopping.clone(),
-        leader: leadership::follow(node.watch_status(), health, stopping.clone()),
+        leader,
         sessions: Quota::new(config.limits.sessions_max),
         watches: Quota::new(config.limits.watches_max),
         limits: Arc::new(config.limits.clone()),
@@ -108,13 +117,13 @@ pub(crate) async fn serve_clients(
         .add_service(
             ClusterServiceServer::new(services).max_decoding_message_size(message_bytes_max),
         );
-    Port::open("clients", router, listener, config.limits.connections_max)
+    (Port::open("clients", router, listener, config.limits.connections_max), tasks)
 }
 
 /// A claim that cannot be renewed for as long as any proposal may take is somebody else's to watch.
-fn waiting_room(node: &TokioNode, config: &Config) -> WaitingRoom {
+fn waiting_room(node: &TokioNode, config: &Config) -> (WaitingRoom, waiting::Task) {
     let patience = config.timing.of_raft().proposal_deadline;
-    WaitingRoom::start(node.clone(), config.limits.waiting_calls_max, patience)
+    WaitingRoom::new(node.clone(), config.limits.waiting_calls_max, patience)
 }
 
 fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<

@@ -266,7 +266,8 @@ async fn attempts_above_the_bound_fail_at_once_and_renewals_pass_them() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_renewed_until_its_stream_is_ended() {
-    let cluster = Cluster::start_with(1, "session_reply_bytes_max = 8388608").await;
+    let cluster =
+        Cluster::start_with(1, "session_reply_bytes_max = 8388608\nsessions_max = 1").await;
     let mut client = cluster.lease(0);
     let (mut session, _) = Session::open(&mut cluster.lease(0)).await;
     let request = acquire_waiting("r");
@@ -286,16 +287,12 @@ async fn a_client_that_does_not_read_is_renewed_until_its_stream_is_ended() {
         let state = get(&mut client, "r").await;
         assert_eq!(state.lease.expect("still held").token, lease.token);
     }
-    let sender = session.sender.clone().expect("open");
-    eventually("the stream is ended", async || {
-        for _ in 0..4 {
-            let tokens = (1_000_000..1_010_000).collect();
-            let request = pb::SessionRequest { attempt: 1 << 40, command: Some(unknown(tokens)) };
-            if sender.try_send(request).is_err() && sender.is_closed() {
-                return Some(());
-            }
-        }
-        None
+    for _ in 0..30 {
+        session.send(unknown((1_000_000..1_010_000).collect())).await;
+    }
+    eventually("the stream is ended and has made room for another", async || {
+        let silent = tokio_stream::pending::<pb::SessionRequest>();
+        cluster.lease(0).session(silent).await.ok()
     })
     .await;
     let end = loop {

@@ -90,15 +90,14 @@ pub(crate) struct Hub {
 pub(crate) struct HubGone;
 
 impl Hub {
-    /// Starts the hub's task. It ends when every handle is gone or the node tells no more.
-    pub(crate) async fn start(node: TokioNode, events_max: usize) -> Self {
+    /// A hub of what the node tells from now on, and the task that it is; see [`Task::run`].
+    pub(crate) async fn new(node: TokioNode, events_max: usize) -> (Self, Task) {
         // First listen, then look: what is told twice is passed over, nothing is missed.
         let feed = node.applied();
         let told = Told::new(revision_of(&node).await, events_max);
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let (progress, reached) = watch::channel(told.ring.reached());
-        tokio::spawn(Task { node, told, feed, inbox, progress }.run());
-        Self { requests, reached }
+        (Self { requests, reached }, Task { node, told, feed, inbox, progress })
     }
 
     /// What happened after `after`: a piece, or nothing yet.
@@ -132,7 +131,8 @@ async fn revision_of(node: &TokioNode) -> Revision {
     node.query(|state| state.revision()).await.unwrap_or_default()
 }
 
-struct Task {
+/// The owner of what was told.
+pub(crate) struct Task {
     node: TokioNode,
     told: Told,
     feed: broadcast::Receiver<Arc<Change>>,
@@ -141,7 +141,8 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self) {
+    /// Ends when every [`Hub`] is gone or the node tells no more.
+    pub(crate) async fn run(mut self) {
         loop {
             tokio::select! {
                 request = self.inbox.recv() => match request {

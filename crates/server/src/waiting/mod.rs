@@ -64,13 +64,13 @@ pub(crate) struct WaitingRoom {
 }
 
 impl WaitingRoom {
-    /// Starts the task that renews. It ends when every handle is gone. A claim that cannot be renewed for
-    /// its ttl and `patience` is given up.
-    pub(crate) fn start(node: TokioNode, places_max: usize, patience: Duration) -> Self {
+    /// A room, and the task that renews; see [`Task::run`]. A claim that cannot be renewed for its ttl and
+    /// `patience` is given up.
+    pub(crate) fn new(node: TokioNode, places_max: usize, patience: Duration) -> (Self, Task) {
         let (arrivals, inbox) = mpsc::channel(ARRIVALS_MAX);
         let schedule = Schedule::new(patience);
-        tokio::spawn(Task { node, schedule, inbox, under_way: FuturesUnordered::new() }.run());
-        Self { arrivals, places: Quota::new(places_max) }
+        let task = Task { node, schedule, inbox, under_way: FuturesUnordered::new() };
+        (Self { arrivals, places: Quota::new(places_max) }, task)
     }
 
     /// Takes a place, before anything is asked of the cluster.
@@ -93,7 +93,8 @@ impl WaitingRoom {
 
 type Answered = (Vec<RequestId>, Result<Outcome, Fault>);
 
-struct Task {
+/// The owner of the schedule.
+pub(crate) struct Task {
     node: TokioNode,
     schedule: Schedule<oneshot::Sender<Verdict>>,
     inbox: mpsc::Receiver<Arrival>,
@@ -101,7 +102,8 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self) {
+    /// Ends when every [`WaitingRoom`] is gone.
+    pub(crate) async fn run(mut self) {
         loop {
             let due = self.schedule.next_due().filter(|_| self.under_way.len() < RENEWALS_MAX);
             tokio::select! {

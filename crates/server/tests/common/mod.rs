@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use leasehold_api::Problem;
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::pb::lease::v1::cluster_service_client::ClusterServiceClient;
 use leasehold_api::pb::lease::v1::lease_service_client::LeaseServiceClient;
+use leasehold_disk::MachineDisk;
 use leasehold_server::{Config, Listeners, ServeError, serve_on};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -49,6 +51,11 @@ impl Cluster {
 
     /// The same with more lines for the `[limits]` section.
     pub(crate) async fn start_with(size: usize, limits: &str) -> Self {
+        // Shown for a failing test, when RUST_LOG says what.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
         let mut listeners = Vec::new();
         let mut nodes = Vec::new();
         for _ in 0..size {
@@ -72,7 +79,7 @@ impl Cluster {
         let mut text = format!(
             "cluster_id = \"test\"\nnode_id = {}\ndata_dir = {:?}\nclient_listen = \"127.0.0.1:{}\"\npeer_listen = \"127.0.0.1:{}\"\n",
             at + 1,
-            self.directory.path().join(format!("node-{}", at + 1)),
+            self.data_dir(at),
             node.client_port,
             node.peer_port,
         );
@@ -91,12 +98,21 @@ impl Cluster {
         Config::parse(&text).expect("a good config")
     }
 
+    fn data_dir(&self, at: usize) -> PathBuf {
+        self.directory.path().join(format!("node-{}", at + 1))
+    }
+
     fn run(&mut self, at: usize, listeners: Listeners) {
         let (stop, stopped) = oneshot::channel::<()>();
         let config = self.config(at);
-        let ended = tokio::spawn(serve_on(config, listeners, async {
-            let _ = stopped.await;
-        }));
+        let ended = tokio::spawn(async move {
+            let stopped = async { drop(stopped.await) };
+            let end = serve_on(config, listeners, stopped).await;
+            if let Err(error) = &end {
+                eprintln!("node {} ended: {error:?}", at + 1);
+            }
+            end
+        });
         self.nodes[at].running = Some(Running { stop, ended });
     }
 
@@ -122,6 +138,8 @@ impl Cluster {
             client: bind(client).await.expect("the port is free again"),
             peer: bind(peer).await.expect("the port is free again"),
         };
+        // A process that is gone has let go of its disk; here its last tasks may still end.
+        eventually("the disk is let go", async || MachineDisk::open(self.data_dir(at)).ok()).await;
         self.run(at, listeners);
         self.settled().await;
     }
@@ -150,6 +168,7 @@ impl Cluster {
         eventually("the nodes agree on a leader", async || {
             let mut leaders = Vec::new();
             for at in self.running() {
+                assert!(!self.has_ended(at), "node {} ended by itself", at + 1);
                 leaders.push(self.status(at).await?.leader_id);
             }
             let first = *leaders.first()?;
@@ -159,6 +178,10 @@ impl Cluster {
             answers.then_some(leads)
         })
         .await
+    }
+
+    fn has_ended(&self, at: usize) -> bool {
+        self.nodes[at].running.as_ref().is_some_and(|running| running.ended.is_finished())
     }
 
     async fn reads(&self, at: usize) -> bool {
