@@ -2,7 +2,7 @@
 //!
 //! All nodes share one naive [`Model`] for each resource and one clock, which the test moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -59,6 +59,8 @@ struct Shared {
     held_back: Vec<Command>,
     /// What the leader's address is said to be instead of the true one.
     said_address: Option<String>,
+    watches: VecDeque<Vec<Result<pb::WatchResponse, Status>>>,
+    watched: Vec<pb::WatchRequest>,
 }
 
 #[derive(Default)]
@@ -146,6 +148,16 @@ impl FakeCluster {
     /// Applies a command of nobody in particular.
     pub fn apply(&self, command: &Command) -> Answer {
         self.lock().apply(command, self.now())
+    }
+
+    /// What the next watch sends before its stream breaks.
+    pub fn next_watch(&self, messages: Vec<Result<pb::WatchResponse, Status>>) {
+        self.lock().watches.push_back(messages);
+    }
+
+    /// The watches that were asked for.
+    pub fn watched(&self) -> Vec<pb::WatchRequest> {
+        self.lock().watched.clone()
     }
 
     pub fn log(&self) -> Vec<Logged> {
@@ -428,9 +440,14 @@ impl LeaseService for FakeNode {
 
     async fn watch(
         &self,
-        _: Request<pb::WatchRequest>,
+        request: Request<pb::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        Err(Status::unimplemented("see the fake of the watch"))
+        let mut shared = self.cluster.lock();
+        shared.watched.push(request.into_inner());
+        match shared.watches.pop_front() {
+            Some(messages) => Ok(Response::new(Box::pin(futures_util::stream::iter(messages)))),
+            None => Err(Status::unavailable("no watch was scripted")),
+        }
     }
 }
 

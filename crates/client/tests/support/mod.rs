@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "shared by test crates")]
 
 pub mod fake_lease;
+pub mod fake_store;
 pub mod model;
 pub mod plain;
 
