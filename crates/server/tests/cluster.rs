@@ -33,6 +33,24 @@ async fn any_node_takes_any_call_and_reads_what_another_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_never_reads_less_than_was_answered_before() {
+    let cluster = Cluster::start(3).await;
+    let mut at_leader = cluster.lease(cluster.settled().await);
+    let mut at_follower = cluster.lease(cluster.follower().await);
+    for number in 0..100 {
+        let name = format!("r/{number}");
+        let lease = granted(&mut at_leader, acquire_long(&name)).await;
+        let (mut getter, mut lister) = (at_follower.clone(), at_follower.clone());
+        let list = pb::ListRequest { prefix: name.clone(), ..Default::default() };
+        let (state, list) = tokio::join!(get(&mut getter, &name), lister.list(list));
+        assert_eq!(state.lease.expect("held").token, lease.token, "get {number}");
+        assert_eq!(list.expect("a page").into_inner().resources.len(), 1, "list {number}");
+        release(&mut at_leader, &lease).await;
+        assert_eq!(get(&mut at_follower, &name).await.lease, None, "get {number} again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_call_leaves_its_claim_to_the_same_id_through_another_node() {
     let cluster = Cluster::start(3).await;
     let mut holder = cluster.lease(0);

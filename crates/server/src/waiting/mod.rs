@@ -196,3 +196,87 @@ async fn sleep_until(due: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use leasehold_types::{Acquire, FencingToken, Holder, LeaseTtl, ResourceName, WaitLimit};
+
+    /// A cluster of one. It needs no port: nobody asks it from outside.
+    async fn node(directory: &std::path::Path) -> TokioNode {
+        let text = format!(
+            r#"
+            cluster_id = "test"
+            node_id = 1
+            data_dir = {directory:?}
+            client_listen = "127.0.0.1:1"
+            peer_listen = "127.0.0.1:2"
+            members = [{{ node_id = 1, client_address = "a:1", peer_address = "a:2" }}]
+            timing = {{ heartbeat = "30ms", election_min = "90ms", election_max = "150ms" }}
+            cluster = {{ ttl_min = "400ms", stamp_interval = "50ms" }}
+            "#
+        );
+        let config = Config::parse(&text).expect("a good config");
+        crate::start::start_node(&config).await.expect("started").0
+    }
+
+    async fn within<T>(future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(20), future).await.expect("in time")
+    }
+
+    async fn claim(node: &TokioNode, request: u8) -> ClaimAnswer {
+        let acquire = Command::Acquire(Acquire {
+            resource: ResourceName::new("r").expect("a name"),
+            holder: Holder::new("h").expect("a holder"),
+            request: RequestId::from_bytes([request; 16]),
+            ttl: LeaseTtl::from_ms(400).expect("a ttl"),
+            wait: WaitLimit::from_ms(60_000).expect("a wait"),
+        });
+        let outcome = within(node.propose(acquire).expect("room")).await.expect("an outcome");
+        let Answer::Claim(claim) = outcome.answer else { panic!("{outcome:?}") };
+        claim
+    }
+
+    fn token(claim: &ClaimAnswer) -> Option<FencingToken> {
+        match claim.standing {
+            Standing::Held { token } => Some(token),
+            Standing::Waiting { .. } => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_renewal_tells_a_call_that_heard_no_push_that_it_holds_and_later_that_it_is_gone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let node = node(directory.path()).await;
+        let (room, task) = WaitingRoom::new(node.clone(), 10, Duration::from_secs(5));
+        tokio::spawn(task.run());
+        let held = token(&claim(&node, 1).await).expect("held");
+        let waiting = claim(&node, 2).await;
+        assert_eq!(token(&waiting), None);
+
+        // Nobody renews the first: it ends, and the second is granted without anybody being told.
+        let verdict = within(room.keep_alive(waiting.clone()).await).await.expect("a verdict");
+        let Verdict::Held { claim, deadline, .. } = verdict else { panic!("{verdict:?}") };
+        assert!(token(&claim) > Some(held) && deadline > LeaseTime(400));
+
+        let cancel = Command::Cancel { request: waiting.request };
+        within(node.propose(cancel).expect("room")).await.expect("cancelled");
+        let verdict = within(room.keep_alive(waiting).await).await.expect("a verdict");
+        assert!(matches!(verdict, Verdict::Gone(Refusal::Ended { .. })), "{verdict:?}");
+        node.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_cannot_be_renewed_is_given_up_and_not_called_gone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let node = node(directory.path()).await;
+        let (room, task) = WaitingRoom::new(node.clone(), 10, Duration::from_millis(500));
+        tokio::spawn(task.run());
+        claim(&node, 1).await;
+        let waiting = claim(&node, 2).await;
+        node.shutdown().await;
+        let verdict = within(room.keep_alive(waiting).await).await.expect("a verdict");
+        assert!(matches!(verdict, Verdict::OutOfReach(_)), "{verdict:?}");
+    }
+}
