@@ -110,7 +110,12 @@ pub(crate) async fn serve_clients(
         .http2_keepalive_timeout(Some(config.timing.client_keepalive_timeout))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .add_service(health_service)
-        .add_service(reflection())
+        .add_service(
+            reflection().build_v1().expect("the descriptors were compiled into this program"),
+        )
+        .add_service(
+            reflection().build_v1alpha().expect("the descriptors were compiled into this program"),
+        )
         .add_service(
             LeaseServiceServer::new(services.clone()).max_decoding_message_size(message_bytes_max),
         )
@@ -126,12 +131,10 @@ fn waiting_room(node: &TokioNode, config: &Config) -> (WaitingRoom, waiting::Tas
     WaitingRoom::new(node.clone(), config.limits.waiting_calls_max, patience)
 }
 
-fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<
-    impl tonic_reflection::server::v1::ServerReflection,
-> {
+/// Built once for each of the two versions of the reflection protocol: some clients speak only the
+/// older one.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the descriptors were compiled into this program and a test reads them")
 }

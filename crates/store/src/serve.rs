@@ -167,7 +167,12 @@ async fn serve_engine(
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(Some(STREAMS_PER_CONNECTION_MAX))
         .add_service(health_service)
-        .add_service(reflection())
+        .add_service(
+            reflection().build_v1().expect("the descriptors were compiled into this program"),
+        )
+        .add_service(
+            reflection().build_v1alpha().expect("the descriptors were compiled into this program"),
+        )
         .add_service(service);
     let mut drained = stopping;
     let server = router.serve_with_incoming_shutdown(incoming, async move {
@@ -210,14 +215,12 @@ async fn close(
     closed.map_err(ServeError::Close)
 }
 
-fn reflection() -> tonic_reflection::server::v1::ServerReflectionServer<
-    impl tonic_reflection::server::v1::ServerReflection,
-> {
+/// Built once for each of the two versions of the reflection protocol: some clients speak only the
+/// older one.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .with_service_name("leasehold.store.v1.StoreService")
         .with_service_name("grpc.health.v1.Health")
-        .build_v1()
-        .expect("the descriptors were made by the build from the same files")
 }
