@@ -1,7 +1,5 @@
 //! From the common options to clients, and from the clients' errors to exit codes.
 
-use std::future::Future;
-
 use leasehold_client::{
     AcquireError, Client, ClientConfig, RequestError, StoreClient, StoreConfig, StoreError,
     WatchError,
@@ -9,7 +7,7 @@ use leasehold_client::{
 use leasehold_types::{FencingToken, StoreRefusal};
 
 use crate::args::Common;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 impl Common {
     /// A client of the lease cluster.
@@ -50,12 +48,6 @@ fn default_holder() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let host: String = host.chars().filter(|c| !c.is_control()).take(60).collect();
     format!("{host}/{}/leasehold", std::process::id())
-}
-
-/// Runs a verb's future on a runtime of its own.
-pub(crate) fn run(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Failure::other)?.block_on(verb)
 }
 
 /// Takes a token from the command line.

@@ -14,6 +14,7 @@ use rustix::process::{
 };
 
 use super::protocol::Ended;
+use crate::output::say;
 
 /// A process group whose leader is a child of this process.
 #[derive(Debug)]
@@ -45,13 +46,18 @@ impl Group {
         self.leader.as_raw_nonzero().get()
     }
 
-    /// Sends a signal to every member. A group that is gone, or reaped, takes it silently.
+    /// Sends a signal to every member. A group that is gone, or reaped, takes it silently. One that
+    /// runs wholly as another user cannot be stopped, only watched.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         if self.reaped.is_some() {
             return Ok(());
         }
         match kill_process_group(self.leader, signal) {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(Errno::PERM) => {
+                say(&format!("leasehold: {signal:?}: the command runs as somebody else"));
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -94,11 +94,11 @@ impl Watchdog {
         let mut supervisor = Supervisor::begin(lease, socket).await?;
         let terminal = Terminal::in_foreground();
         if let Some(terminal) = &terminal {
-            terminal.give_to(supervisor.group)?;
+            terminal.give_to(supervisor.group);
         }
         let outcome = supervisor.run(lease, signals, terminal.as_ref()).await;
         if let Some(terminal) = &terminal {
-            terminal.take_back()?;
+            terminal.take_back();
         }
         outcome
     }
@@ -130,7 +130,7 @@ impl Supervisor {
         let mut reader = BufReader::new(reader).lines();
         let told = lease.bound();
         let first = ToWatchdog::Bound(WireMoment::seen_from(&MachineClock.read(), &told));
-        send(&mut writer, &first).await?;
+        writer.write_all(line(&first).as_bytes()).await?;
         let ready = tokio::time::timeout(WATCHDOG_START, reader.next_line()).await;
         let group = match ready {
             Ok(Ok(Some(text))) => match parse(&text)? {
@@ -154,25 +154,27 @@ impl Supervisor {
         let look_every = (lease.ttl() / 20).clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX);
         let mut changes = lease.changes();
         let mut lease_lives = true;
-        self.say(&ToWatchdog::Go).await;
+        self.say(&ToWatchdog::Go);
         loop {
             tokio::select! {
                 heard = self.reader.next_line() => match heard {
                     Ok(Some(text)) => match parse(&text)? {
                         ToSupervisor::Finished { status, stopped } => return Ok(outcome(status, stopped)),
-                        ToSupervisor::Suspended => suspend_this_job(terminal)?,
+                        ToSupervisor::Suspended => suspend_this_job(terminal),
                         ToSupervisor::Ready { .. } => {}
                     },
                     Ok(None) | Err(_) => return self.kill_group(Outcome::WatchdogDied),
                 },
-                signal = signals.next() => self.on_signal(signal, terminal).await?,
+                signal = signals.next() => self.on_signal(signal, terminal),
                 _ = lease.lost(), if lease_lives => {
                     lease_lives = false;
-                    self.say(&ToWatchdog::Stop).await;
+                    if !self.say(&ToWatchdog::Stop) {
+                        return self.last_word().await;
+                    }
                 }
                 // The sender lives as long as the lease.
                 _ = changes.changed() => report(lease.resource(), *changes.borrow_and_update()),
-                () = tokio::time::sleep(look_every) => self.tell_bound(lease, &clock.read()).await,
+                () = tokio::time::sleep(look_every) => self.tell_bound(lease, &clock.read()),
             }
             if overdue(lease.ttl(), &self.told, &clock.read()) {
                 return self.last_word().await;
@@ -180,30 +182,29 @@ impl Supervisor {
         }
     }
 
-    async fn on_signal(&mut self, signal: Signal, terminal: Option<&Terminal>) -> io::Result<()> {
-        if signal == Signal::CONT
-            && let Some(terminal) = terminal
-            && terminal.is_ours()
-        {
-            terminal.give_to(self.group)?;
+    fn on_signal(&self, signal: Signal, terminal: Option<&Terminal>) {
+        if let Some(terminal) = terminal.filter(|it| signal == Signal::CONT && it.is_ours()) {
+            terminal.give_to(self.group);
         }
-        self.say(&ToWatchdog::Signal(signal.as_raw())).await;
-        Ok(())
+        self.say(&ToWatchdog::Signal(signal.as_raw()));
     }
 
-    async fn tell_bound(&mut self, lease: &LeaseGuard, now: &Reading) {
+    /// A bound that could not be told counts as not proven: then [`overdue`] comes the sooner.
+    fn tell_bound(&mut self, lease: &LeaseGuard, now: &Reading) {
         let bound = lease.bound();
-        if bound != self.told {
+        let message = ToWatchdog::Bound(WireMoment::seen_from(now, &bound));
+        if bound != self.told && self.say(&message) {
             self.told = bound;
-            self.say(&ToWatchdog::Bound(WireMoment::seen_from(now, &bound))).await;
         }
     }
 
-    /// A watchdog that cannot be told is gone, and the reading side says so.
-    async fn say(&mut self, message: &ToWatchdog) {
-        if let Err(error) = send(&mut self.writer, message).await {
-            tracing::debug!(%error, "the watchdog is gone");
-        }
+    /// Never waits: a watchdog that does not read its socket for so long that it is full must not
+    /// stop its supervisor too. Whether the message is on its way.
+    fn say(&self, message: &ToWatchdog) -> bool {
+        let line = line(message);
+        // A line is far below what a socket takes at once, so it is taken whole or not at all.
+        let taken = self.writer.try_write(line.as_bytes());
+        matches!(taken, Ok(bytes) if bytes == line.len())
     }
 
     /// The command should be dead. Most likely it is, and the news waits in the socket because this
@@ -248,11 +249,13 @@ fn overdue(ttl: Duration, bound: &Moment, now: &Reading) -> bool {
 
 /// The terminal stopped the command, so the shell must see its job stopped. From here on nobody
 /// renews: a job that stays stopped past its lease loses it, and its command is stopped for good.
-fn suspend_this_job(terminal: Option<&Terminal>) -> io::Result<()> {
+fn suspend_this_job(terminal: Option<&Terminal>) {
     if let Some(terminal) = terminal {
-        terminal.take_back()?;
+        terminal.take_back();
     }
-    Ok(kill_current_process_group(Signal::TSTP)?)
+    if let Err(error) = kill_current_process_group(Signal::TSTP) {
+        tracing::warn!(%error, "the command is stopped, and the shell was not told");
+    }
 }
 
 /// A loss is reported once its command is gone.
@@ -267,8 +270,4 @@ fn report(resource: &str, state: LeaseState) {
         LeaseState::Held { .. } => say(&format!("leasehold: {resource} is renewed again")),
         LeaseState::Lost { .. } => {}
     }
-}
-
-async fn send(writer: &mut OwnedWriteHalf, message: &ToWatchdog) -> io::Result<()> {
-    writer.write_all(line(message).as_bytes()).await
 }

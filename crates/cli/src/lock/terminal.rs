@@ -6,7 +6,7 @@
 
 use std::io::{self, IsTerminal};
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use rustix::process::{Pid, getpgrp};
 use rustix::termios::{tcgetpgrp, tcsetpgrp};
 
@@ -33,21 +33,28 @@ impl Terminal {
     }
 
     /// Puts another group in the foreground.
-    pub(crate) fn give_to(&self, group: Pid) -> io::Result<()> {
-        set_foreground(group)
+    pub(crate) fn give_to(&self, group: Pid) {
+        set_foreground(group);
     }
 
     /// Puts this process's group there again.
-    pub(crate) fn take_back(&self) -> io::Result<()> {
-        set_foreground(self.ours)
+    pub(crate) fn take_back(&self) {
+        set_foreground(self.ours);
+    }
+}
+
+/// A terminal that was hung up has no foreground, and whoever is supervised needs none.
+fn set_foreground(group: Pid) {
+    if let Err(error) = try_set_foreground(group) {
+        tracing::debug!(%error, "the terminal's foreground cannot be set");
     }
 }
 
 /// A background group that asks for the terminal is stopped by SIGTTOU, unless it blocks that signal.
-fn set_foreground(group: Pid) -> io::Result<()> {
+fn try_set_foreground(group: Pid) -> io::Result<()> {
     let mut blocked = SigSet::empty();
     blocked.add(Signal::SIGTTOU);
-    let before = blocked.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
+    let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let outcome = tcsetpgrp(io::stdin(), group);
     before.thread_set_mask()?;
     Ok(outcome?)

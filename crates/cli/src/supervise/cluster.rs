@@ -131,7 +131,7 @@ impl Cluster {
         self.write_pids()
     }
 
-    /// The next daemon among `watched` that ends. Cancel safe.
+    /// The next daemon that ends, those left out that were reported already. Cancel safe.
     pub(crate) async fn next_death(&mut self, reported: &[i32]) -> Death {
         let living = self
             .daemons()

@@ -2,7 +2,7 @@
 
 use crate::args::Common;
 use crate::demo::story;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, OTHER};
 
 /// Show what a late write does, without the fence and with it
 ///
@@ -18,5 +18,7 @@ Examples:
 pub(crate) struct DemoArgs {}
 
 pub(crate) async fn run(common: &Common, _args: &DemoArgs) -> Result<Exit, Failure> {
-    story::play(common.output).await.map(|()| Exit::Done)
+    let played = story::play(common.output).await;
+    // Whatever the reason: what should have been seen was not.
+    played.map(|()| Exit::Done).map_err(|failure| Failure { code: OTHER, ..failure })
 }

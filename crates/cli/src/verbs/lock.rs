@@ -70,8 +70,9 @@ pub(crate) async fn run(common: &Common, args: &LockArgs) -> Result<Exit, Failur
             Err(Failure::new(OTHER, "WATCHDOG_DIED", message))
         }
         Err(error) => {
-            release_or_say(lease, common.timeout).await;
-            Err(Failure::other(format!("cannot run the command: {error}")))
+            // How far the command came is not known, so the lease is left to end by itself.
+            lease.leave();
+            Err(Failure::other(format!("the command cannot be supervised: {error}")))
         }
     }
 }

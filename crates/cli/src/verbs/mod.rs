@@ -17,10 +17,12 @@ pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod watch;
 
+use std::future::Future;
+
 use crate::args::{Cli, Verb};
 use crate::exit::{Exit, Failure};
 use crate::lock::{gate, watchdog};
-use crate::{connect, demo as play, logging};
+use crate::{demo as play, logging};
 
 /// What the verbs that are clients say of themselves unless told otherwise: nothing but errors.
 const CLIENT_LOG: &str = "error";
@@ -28,34 +30,35 @@ const CLIENT_LOG: &str = "error";
 /// Runs the verb.
 pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
     let Cli { common, verb } = cli;
+    let log = common.log.as_deref();
     match verb {
-        Verb::Server(args) => return server::run(&args, common.log.as_deref()),
-        Verb::Store(args) => return store::run(&args, common.log.as_deref()),
-        // Between a lock and its command nothing is said.
-        Verb::Gate(args) => return gate::run(&args),
-        Verb::Watchdog(args) => return watchdog::run(&args),
-        Verb::Completions(args) => return completions::run(&args),
-        _ => logging::start(common.log.as_deref().unwrap_or(CLIENT_LOG), logging::Lines::Text)?,
+        Verb::Acquire(args) => client(log, acquire::run(&common, &args)),
+        Verb::Renew(args) => client(log, renew::run(&common, &args)),
+        Verb::Release(args) => client(log, release::run(&common, &args)),
+        Verb::Get(args) => client(log, get::run(&common, &args)),
+        Verb::List(args) => client(log, list::run(&common, &args)),
+        Verb::Watch(args) => client(log, watch::run(&common, &args)),
+        Verb::Lock(args) => client(log, lock::run(&common, &args)),
+        Verb::Data(args) => client(log, data::run(&common, &args)),
+        Verb::Status(args) => client(log, status::run(&common, &args)),
+        Verb::Dev(args) => client(log, dev::run(&common, &args)),
+        Verb::Demo(args) => client(log, demo::run(&common, &args)),
+        Verb::Actor(args) => client(log, play::actor::run(&common, &args)),
+        Verb::Server(args) => server::run(&args, log),
+        Verb::Store(args) => store::run(&args, log),
+        Verb::Completions(args) => completions::run(&args),
+        // What stands between a lock and its command says nothing of itself.
+        Verb::Watchdog(args) => watchdog::run(&args),
+        Verb::Gate(args) => gate::run(&args),
     }
-    connect::run(async {
-        match verb {
-            Verb::Acquire(args) => acquire::run(&common, &args).await,
-            Verb::Renew(args) => renew::run(&common, &args).await,
-            Verb::Release(args) => release::run(&common, &args).await,
-            Verb::Get(args) => get::run(&common, &args).await,
-            Verb::List(args) => list::run(&common, &args).await,
-            Verb::Watch(args) => watch::run(&common, &args).await,
-            Verb::Lock(args) => lock::run(&common, &args).await,
-            Verb::Data(args) => data::run(&common, &args).await,
-            Verb::Status(args) => status::run(&common, &args).await,
-            Verb::Dev(args) => dev::run(&common, &args).await,
-            Verb::Demo(args) => demo::run(&common, &args).await,
-            Verb::Actor(args) => play::actor::run(&common, &args).await,
-            Verb::Server(_)
-            | Verb::Store(_)
-            | Verb::Gate(_)
-            | Verb::Watchdog(_)
-            | Verb::Completions(_) => unreachable!("answered above"),
-        }
-    })
+}
+
+/// Runs a verb that is a client of something, on a runtime of its own.
+fn client(
+    log: Option<&str>,
+    verb: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
+    logging::start(log.unwrap_or(CLIENT_LOG), logging::Lines::Text)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::other)?.block_on(verb)
 }
