@@ -26,7 +26,6 @@ const OUTGOING_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) address: Address,
-    pub(crate) node_id: u64,
     outgoing: mpsc::Sender<pb::SessionRequest>,
     incoming: Streaming<pb::SessionResponse>,
 }
@@ -53,10 +52,7 @@ impl Connection {
         };
         let (incoming, first) = timeout(connect_timeout, greet).await.map_err(|_| late())??;
         match read(first)? {
-            Said::Welcome(welcome) => {
-                let node_id = welcome.node_id;
-                Ok((Self { address, node_id, outgoing, incoming }, welcome))
-            }
+            Said::Welcome(welcome) => Ok((Self { address, outgoing, incoming }, welcome)),
             Said::Answered(..) | Said::Pushed(_) => {
                 Err(unknown(format!("{address} did not begin with a welcome")))
             }

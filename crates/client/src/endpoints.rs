@@ -1,8 +1,8 @@
 //! Which node to try next. Pure: time is an argument.
 //!
 //! The leader's own address is the best one when it can be reached, and one forward less. Where it
-//! cannot (a container's inside address, a firewall) any configured node forwards: so an address that
-//! failed is left alone for a while, and the configured ones are tried in turn without end.
+//! cannot (a container's inside address, a firewall) any configured node forwards: so a leader that
+//! failed is left alone for a while, and the configured nodes are tried in turn without end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,11 +10,13 @@ use std::time::Duration;
 use crate::config::Address;
 
 /// How long a leader's address that could not be dialled is left alone.
-const LEAVE_ALONE: Duration = Duration::from_secs(30);
+const UNREACHABLE_FOR: Duration = Duration::from_secs(30);
+/// How long a leader whose stream failed is left alone: another node may know better.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(3);
 /// At least this long between two moves to where another node says the leader is.
 const MOVE_GAP: Duration = Duration::from_millis(250);
 /// More leaders than a cluster has nodes: forget and begin again.
-const FAILED_MAX: usize = 64;
+const LEFT_ALONE_MAX: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
@@ -22,14 +24,15 @@ pub(crate) struct Endpoints {
     configured: Vec<Address>,
     next: usize,
     leader: Option<Address>,
-    failed: BTreeMap<Address, Duration>,
+    /// Addresses to leave alone as leaders, and until when.
+    left_alone: BTreeMap<Address, Duration>,
     moved_at: Option<Duration>,
 }
 
 impl Endpoints {
     /// Starts at `first`, so that not all clients begin with the same node.
     pub(crate) fn new(configured: Vec<Address>, first: usize) -> Self {
-        Self { configured, next: first, leader: None, failed: BTreeMap::new(), moved_at: None }
+        Self { configured, next: first, leader: None, left_alone: BTreeMap::new(), moved_at: None }
     }
 
     /// The address to dial when there is no stream.
@@ -44,7 +47,7 @@ impl Endpoints {
     }
 
     /// A node other than the one at `current` is said to lead, at `text`. Where to move, if at all.
-    pub(crate) fn leader_elsewhere(
+    pub(crate) fn move_to(
         &mut self,
         text: &str,
         current: &Address,
@@ -61,23 +64,32 @@ impl Endpoints {
 
     /// The stream to this address is up, and whether its node leads.
     pub(crate) fn opened(&mut self, address: &Address, leads: bool) {
-        self.failed.remove(address);
+        self.left_alone.remove(address);
         self.leader = leads.then(|| address.clone());
     }
 
-    /// This address could not be dialled, or its stream failed.
-    pub(crate) fn failed(&mut self, address: &Address, at: Duration) {
+    /// This address could not be dialled.
+    pub(crate) fn unreachable(&mut self, address: &Address, at: Duration) {
+        self.leave_alone(address, at + UNREACHABLE_FOR);
+    }
+
+    /// The stream to this address broke, or its node was of no use.
+    pub(crate) fn gave_up(&mut self, address: &Address, at: Duration) {
+        self.leave_alone(address, at + GIVEN_UP_FOR);
+    }
+
+    fn leave_alone(&mut self, address: &Address, until: Duration) {
         if self.leader.as_ref() == Some(address) {
             self.leader = None;
         }
-        if self.failed.len() >= FAILED_MAX {
-            self.failed.clear();
+        if self.left_alone.len() >= LEFT_ALONE_MAX {
+            self.left_alone.clear();
         }
-        self.failed.insert(address.clone(), at);
+        self.left_alone.insert(address.clone(), until);
     }
 
     fn may_try(&self, leader: &Address, at: Duration) -> bool {
-        self.failed.get(leader).is_none_or(|failed| at >= *failed + LEAVE_ALONE)
+        self.left_alone.get(leader).is_none_or(|until| at >= *until)
     }
 }
 
@@ -106,34 +118,43 @@ mod tests {
     fn a_client_moves_to_where_the_leader_is_but_not_to_where_it_stands() {
         let mut endpoints = endpoints();
         let (a, b) = (address("a:1"), address("b:1"));
-        assert_eq!(endpoints.leader_elsewhere("a:1", &a, SECOND), None);
-        assert_eq!(endpoints.leader_elsewhere("b:1", &a, SECOND), Some(b));
-        assert_eq!(endpoints.leader_elsewhere("not an address", &a, SECOND * 2), None);
+        assert_eq!(endpoints.move_to("a:1", &a, SECOND), None);
+        assert_eq!(endpoints.move_to("b:1", &a, SECOND), Some(b));
+        assert_eq!(endpoints.move_to("not an address", &a, SECOND * 2), None);
     }
 
     #[test]
     fn two_nodes_that_point_at_each_other_do_not_make_a_client_spin() {
         let mut endpoints = endpoints();
         let (a, b) = (address("a:1"), address("b:1"));
-        assert!(endpoints.leader_elsewhere("b:1", &a, SECOND).is_some());
-        assert_eq!(endpoints.leader_elsewhere("a:1", &b, SECOND + MOVE_GAP / 2), None);
-        assert!(endpoints.leader_elsewhere("a:1", &b, SECOND + MOVE_GAP).is_some());
+        assert!(endpoints.move_to("b:1", &a, SECOND).is_some());
+        assert_eq!(endpoints.move_to("a:1", &b, SECOND + MOVE_GAP / 2), None);
+        assert!(endpoints.move_to("a:1", &b, SECOND + MOVE_GAP).is_some());
     }
 
     #[test]
     fn a_leader_that_cannot_be_dialled_is_left_alone_for_a_while() {
         let mut endpoints = endpoints();
         let (a, inside) = (address("a:1"), address("lease1:7100"));
-        endpoints.failed(&inside, SECOND);
-        assert_eq!(endpoints.leader_elsewhere("lease1:7100", &a, SECOND * 2), None);
-        let later = SECOND + LEAVE_ALONE;
-        assert_eq!(endpoints.leader_elsewhere("lease1:7100", &a, later), Some(inside));
+        endpoints.unreachable(&inside, SECOND);
+        assert_eq!(endpoints.move_to("lease1:7100", &a, SECOND * 2), None);
+        let later = SECOND + UNREACHABLE_FOR;
+        assert_eq!(endpoints.move_to("lease1:7100", &a, later), Some(inside));
     }
 
     #[test]
     fn a_configured_node_that_failed_is_still_tried_in_its_turn() {
         let mut endpoints = endpoints();
-        endpoints.failed(&address("b:1"), SECOND);
+        endpoints.unreachable(&address("b:1"), SECOND);
         assert_eq!(endpoints.pick(SECOND).to_string(), "b:1");
+    }
+
+    #[test]
+    fn a_leader_whose_stream_failed_is_left_alone_for_less_long() {
+        let mut endpoints = endpoints();
+        let (a, b) = (address("a:1"), address("b:1"));
+        endpoints.gave_up(&b, SECOND);
+        assert_eq!(endpoints.move_to("b:1", &a, SECOND * 2), None);
+        assert_eq!(endpoints.move_to("b:1", &a, SECOND + GIVEN_UP_FOR), Some(b));
     }
 }

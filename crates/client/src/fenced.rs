@@ -6,6 +6,10 @@
 //! then does the next one get a number. So a retry that was held up somewhere finds the mark at its
 //! own number, or above it, and changes nothing.
 //!
+//! One at a time, not pipelined, because the store remembers one answer for each resource, the last.
+//! Were two writes under way when a connection breaks, and both applied, the answer to the first
+//! would be gone for good; so what belongs together goes into one [`FencedStore::write`].
+//!
 //! The lease is checked before each send, to fail early and plainly. That check protects nothing: a
 //! process can stop right after it. The store's comparison does.
 

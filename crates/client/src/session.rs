@@ -39,8 +39,8 @@ const REQUEST_MEMORY_DEFAULT: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(3_600);
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
-/// After so many attempts in a row that no leader took, and no word where it is, another node is tried.
-const LEADERLESS_MAX: u32 = 3;
+/// After so many attempts in a row that a node answered with a fault, another one is tried.
+const FAULTS_IN_A_ROW_MAX: u32 = 3;
 
 /// The application asks for a lease.
 #[derive(Debug)]
@@ -93,7 +93,11 @@ struct Session {
     /// A dial under way: the only way to a stream, or to a better one.
     dial: Option<Dial>,
     redial: Backoff,
-    leaderless: u32,
+    /// How long to wait before the next dial from nowhere.
+    redial_pause: Duration,
+    /// Where the node at the other end says that the leader is, if it is not that node.
+    leader_elsewhere: Option<String>,
+    faults_in_a_row: u32,
 }
 
 enum Event {
@@ -128,7 +132,9 @@ impl Session {
             connection: None,
             dial: None,
             redial: Backoff::new(PAUSE_FIRST, PAUSE_LONGEST),
-            leaderless: 0,
+            redial_pause: Duration::ZERO,
+            leader_elsewhere: None,
+            faults_in_a_row: 0,
             config,
         }
     }
@@ -183,10 +189,14 @@ impl Session {
             Event::Ending(None) => self.endings = None,
             Event::Said(Ok(Said::Answered(attempt, answer))) => self.answered(attempt, answer, now),
             Event::Said(Ok(Said::Pushed(request))) => self.claims.pushed(request, now),
-            Event::Said(Ok(Said::Welcome(welcome))) => self.welcomed_again(&welcome, now),
+            Event::Said(Ok(Said::Welcome(welcome))) => {
+                self.claims.heard(now);
+                self.faults_in_a_row = 0;
+                self.welcomed(&welcome, now);
+            }
             Event::Said(Err(fault)) => self.stream_failed(&fault, now),
             Event::Dialled(dialled) => self.dialled(*dialled, now),
-            Event::Woken => {}
+            Event::Woken => self.follow(now),
         }
     }
 
@@ -201,8 +211,7 @@ impl Session {
         }
         if self.connection.is_none() && self.dial.is_none() && !self.claims.is_empty() {
             let address = self.endpoints.pick(self.at(&now));
-            let pause = self.redial.pause(&*self.config.random);
-            self.dial_after(pause, address);
+            self.dial_after(self.redial_pause, address);
         }
         if let Some(connection) = &self.connection {
             // Read before anything leaves: answers prove from here.
@@ -236,18 +245,29 @@ impl Session {
         };
         self.claims.answered(attempt, answer, now);
         match fault {
-            None => self.leaderless = 0,
-            Some(Fault::NoLeader { leader_address: Some(address) }) => self.move_to(&address, now),
-            Some(fault @ Fault::NoLeader { leader_address: None }) => {
-                self.leaderless += 1;
-                if self.leaderless >= LEADERLESS_MAX {
-                    self.stream_failed(&fault, now);
-                }
+            None => {
+                self.faults_in_a_row = 0;
+                self.redial.reset();
             }
-            Some(fault @ (Fault::ShuttingDown | Fault::Storage { .. })) => {
-                self.stream_failed(&fault, now);
+            Some(fault) => self.answered_with(&fault, now),
+        }
+    }
+
+    /// A node that can do nothing for us is left: for the leader where it is known, else for another.
+    fn answered_with(&mut self, fault: &Fault, now: Reading) {
+        match fault {
+            // Full is not broken: the claims pace themselves.
+            Fault::QueueFull { .. } => return,
+            Fault::ShuttingDown | Fault::Storage { .. } => return self.stream_failed(fault, now),
+            Fault::NoLeader { leader_address } => {
+                self.leader_elsewhere.clone_from(leader_address);
+                self.follow(now);
             }
-            Some(Fault::QueueFull { .. } | Fault::OutcomeUnknown { .. }) => {}
+            Fault::OutcomeUnknown { .. } => {}
+        }
+        self.faults_in_a_row += 1;
+        if self.faults_in_a_row >= FAULTS_IN_A_ROW_MAX && self.dial.is_none() {
+            self.stream_failed(fault, now);
         }
     }
 
@@ -257,7 +277,8 @@ impl Session {
             Ok((connection, welcome)) => self.opened(&address, connection, &welcome, now),
             Err(fault) => {
                 tracing::debug!(%address, %fault, "a node could not be dialled");
-                self.endpoints.failed(&address, self.at(&now));
+                self.endpoints.unreachable(&address, self.at(&now));
+                self.redial_pause = self.redial.pause(&*self.config.random);
             }
         }
     }
@@ -271,7 +292,7 @@ impl Session {
     ) {
         if !self.seats.same_cluster(&welcome.cluster_id) {
             tracing::error!(%address, cluster_id = welcome.cluster_id, "another cluster's node");
-            return self.endpoints.failed(address, self.at(&now));
+            return self.endpoints.unreachable(address, self.at(&now));
         }
         if self.connection.replace(connection).is_some() {
             self.claims.stream_lost(true, now);
@@ -279,34 +300,23 @@ impl Session {
         let leads = welcome.leader_id == Some(welcome.node_id);
         tracing::debug!(%address, node_id = welcome.node_id, leads, "a stream is open");
         self.endpoints.opened(address, leads);
-        self.redial.reset();
-        self.leaderless = 0;
+        self.faults_in_a_row = 0;
         self.claims.stream_opened(welcome.request_memory, now);
-        self.follow(welcome, now);
+        self.welcomed(welcome, now);
     }
 
-    fn welcomed_again(&mut self, welcome: &Welcome, now: Reading) {
-        self.claims.heard(now);
-        self.leaderless = 0;
-        self.follow(welcome, now);
+    fn welcomed(&mut self, welcome: &Welcome, now: Reading) {
+        let elsewhere = welcome.leader_id.is_some_and(|leader| leader != welcome.node_id);
+        self.leader_elsewhere = welcome.leader_address.clone().filter(|_| elsewhere);
+        self.follow(now);
     }
 
-    /// Where another node leads, this one forwards until the leader itself is reached.
-    fn follow(&mut self, welcome: &Welcome, now: Reading) {
-        let here = self.connection.as_ref().map(|connection| connection.node_id);
-        if let (Some(leader), Some(address)) = (welcome.leader_id, &welcome.leader_address)
-            && Some(leader) != here
-        {
-            self.move_to(address, now);
-        }
-    }
-
-    fn move_to(&mut self, leader_address: &str, now: Reading) {
-        let Some(connection) = &self.connection else { return };
+    /// Where another node leads, the one at the other end forwards until the leader itself is reached.
+    fn follow(&mut self, now: Reading) {
         let at = self.at(&now);
-        if self.dial.is_none()
-            && let Some(leader) =
-                self.endpoints.leader_elsewhere(leader_address, &connection.address, at)
+        if let (Some(leader), Some(connection), None) =
+            (&self.leader_elsewhere, &self.connection, &self.dial)
+            && let Some(leader) = self.endpoints.move_to(leader, &connection.address, at)
         {
             self.dial_after(Duration::ZERO, leader);
         }
@@ -315,9 +325,11 @@ impl Session {
     fn stream_failed(&mut self, fault: &Fault, now: Reading) {
         let Some(connection) = self.connection.take() else { return };
         tracing::debug!(address = %connection.address, %fault, "a stream is given up");
-        self.endpoints.failed(&connection.address, self.at(&now));
+        self.endpoints.gave_up(&connection.address, self.at(&now));
         self.claims.stream_lost(false, now);
-        self.leaderless = 0;
+        self.leader_elsewhere = None;
+        self.faults_in_a_row = 0;
+        self.redial_pause = self.redial.pause(&*self.config.random);
     }
 
     fn dial_after(&mut self, pause: Duration, address: Address) {

@@ -330,6 +330,22 @@ async fn a_stream_that_is_silent_is_left_for_another_node_before_the_lease_is_lo
 }
 
 #[tokio::test]
+async fn a_leader_that_is_cut_off_from_the_others_is_left_though_it_answers() {
+    let (cluster, clock) = FakeCluster::start(2).await;
+    let client = client(cluster.endpoints(), &clock);
+    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    until_as_time_passes("the stream to node 1", &clock, ms(1), || yes(cluster.streams(1) == 1))
+        .await;
+    cluster.harm(1, |faults| faults.cut_off = true);
+    until_as_time_passes("a renewal elsewhere", &clock, STEP, || {
+        yes(cluster.log().last().is_some_and(|logged| logged.node == 2))
+    })
+    .await;
+    until("it is held again", || yes(matches!(guard.state(), LeaseState::Held { .. }))).await;
+    assert_eq!(cluster.grants("r"), 1);
+}
+
+#[tokio::test]
 async fn a_broken_stream_is_made_again_and_the_lease_goes_on() {
     let (cluster, clock) = FakeCluster::start(1).await;
     let client = client(cluster.endpoints(), &clock);

@@ -32,6 +32,8 @@ pub struct Faults {
     pub answers_to_lose: u32,
     /// So many Acquires are held back, to be applied by [`FakeCluster::wake_held_back`].
     pub acquires_to_hold_back: u32,
+    /// Answers everything with "unknown", as a leader does that is cut off from the others.
+    pub cut_off: bool,
     /// Answers everything twice.
     pub twice: bool,
     /// Takes nothing unless it leads, and says where the leader is.
@@ -244,6 +246,10 @@ impl FakeCluster {
         let faults = &mut shared.nodes.get_mut(&node).expect("a node").faults;
         if faults.mute {
             return None;
+        }
+        if faults.cut_off {
+            let problem = Problem::from(Fault::OutcomeUnknown { why: "no majority".into() });
+            return Some(Answer::Failed { problem, retry_after: None });
         }
         if leader == 0 || (faults.does_not_forward && leader != node) {
             let problem = Problem::from(Fault::NoLeader { leader_address });
