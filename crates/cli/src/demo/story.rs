@@ -270,12 +270,13 @@ impl Story {
         self.b.leave().await?;
         self.cluster.stop().await;
         self.timeline.chapter("What was shown")?;
-        self.timeline.note(&format!(
-            "  * Every grant had a larger token than the one before, over a leader's death: {tokens}.\n  \
-             * No grant came before the lease before it had ended.\n  \
-             * A lease alone did not stop a client that was paused between asking and writing.\n  \
-             * The store did: it refused the late write, and what was there stayed there."
-        ))
+        self.timeline.sum_up(&[
+            format!("Every grant had a larger token, over a leader's death: {tokens}."),
+            "No grant came before the lease before it had ended.".to_owned(),
+            "A lease alone did not stop a client that was paused between asking and writing."
+                .to_owned(),
+            "The store did: it refused the late write, and what was there stayed there.".to_owned(),
+        ])
     }
 
     /// Takes a token from a report and holds it against all that came before.

@@ -99,11 +99,11 @@ impl Timeline {
         }
     }
 
-    /// A line that belongs to nobody.
-    pub(crate) fn note(&self, text: &str) -> Result<(), Failure> {
+    /// What it all came to.
+    pub(crate) fn sum_up(&self, shown: &[String]) -> Result<(), Failure> {
         match self.format {
-            Format::Text => print_line(text),
-            Format::Json => Ok(()),
+            Format::Text => shown.iter().try_for_each(|fact| print_line(&format!("  * {fact}"))),
+            Format::Json => print_line(&serde_json::json!({ "shown": shown }).to_string()),
         }
     }
 
