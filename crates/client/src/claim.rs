@@ -268,8 +268,9 @@ impl Claim {
         }
     }
 
-    /// The node pushed something about this claim. It proves nothing: ask, soon.
-    pub fn pushed(&mut self, turn: &Turn<'_>) {
+    /// A push said that something happened, or a new stream has to hear of this claim. That proves
+    /// nothing: ask, soon.
+    pub fn ask_soon(&mut self, turn: &Turn<'_>) {
         if matches!(self.phase, Phase::Accepted | Phase::Held { .. }) {
             self.send_at = self.send_at.min(turn.at);
         }

@@ -111,7 +111,8 @@ impl Claims {
         self.touch(key, now, |claim, turn| claim.leave(turn));
     }
 
-    /// A new stream is up, to a node that says for how long ids are remembered.
+    /// A new stream is up, to a node that says for how long ids are remembered. All claims are renewed
+    /// on it at once: it tells only of claims that it has heard of.
     pub fn stream_opened(&mut self, request_memory: Duration, now: Reading) {
         self.move_to(&now);
         self.settings.request_memory = request_memory;
@@ -119,6 +120,9 @@ impl Claims {
         self.heard_at = self.at;
         self.timeouts_in_a_row = 0;
         self.suspect = false;
+        for key in self.entries.keys().copied().collect::<Vec<_>>() {
+            self.touch(key, now, |claim, turn| claim.ask_soon(turn));
+        }
     }
 
     /// The stream is gone. What was asked on it is asked again on the next one; unless it was left
@@ -145,7 +149,7 @@ impl Claims {
     pub fn pushed(&mut self, request: RequestId, now: Reading) {
         self.heard(now);
         if let Some(key) = self.by_request.get(&request) {
-            self.touch(*key, now, |claim, turn| claim.pushed(turn));
+            self.touch(*key, now, |claim, turn| claim.ask_soon(turn));
         }
     }
 

@@ -586,6 +586,17 @@ fn what_was_asked_on_a_lost_stream_is_asked_again_on_the_next_at_once() {
 }
 
 #[test]
+fn a_new_stream_hears_of_every_claim_at_once_so_that_it_can_push() {
+    let mut desk = Desk::asking(60_000);
+    let (attempt, command) = desk.one_at(0);
+    desk.answer(attempt, acquired(&command, WAITING, TTL));
+    assert_eq!(desk.at(1_000), [], "nothing is due");
+    desk.claims.stream_lost(false, desk.now);
+    desk.claims.stream_opened(Duration::from_secs(60), desk.now);
+    assert!(matches!(desk.one_at(1_000).1, Command::Renew(_)));
+}
+
+#[test]
 fn a_stream_left_for_a_better_one_casts_no_doubt() {
     let mut desk = Desk::holding();
     desk.next_message();
