@@ -38,7 +38,8 @@ pub struct Limits {
     pub append_bytes_max: usize,
     /// Bytes of one snapshot chunk.
     pub snapshot_chunk_bytes: usize,
-    /// Largest message a peer may send. Above `append_bytes_max` plus one batch.
+    /// Largest message a peer may send. Above `append_bytes_max` plus one batch, and above the answers
+    /// to a batch of renewals, which name what they renew.
     pub message_bytes_max: usize,
     /// Largest snapshot a peer may send: it is gathered in memory before it is installed.
     pub snapshot_bytes_max: u64,
@@ -57,7 +58,7 @@ impl Default for Limits {
             forwards_in_flight_max: 4,
             append_bytes_max: MIB,
             snapshot_chunk_bytes: 256 * KIB,
-            message_bytes_max: 4 * MIB,
+            message_bytes_max: 8 * MIB,
             snapshot_bytes_max: 4 << 30,
             feed_lag_max: 4096,
         }

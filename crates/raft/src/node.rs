@@ -65,8 +65,12 @@ impl<RT: AsyncRuntime> Node<RT> {
     /// to the leader, one hop.
     ///
     /// # Errors
-    /// [`Fault::QueueFull`] and [`Fault::ShuttingDown`]; the rest comes out of the [`Proposal`].
+    /// [`Fault::QueueFull`], and [`Fault::ShuttingDown`] when the node stops or has failed; the rest
+    /// comes out of the [`Proposal`].
     pub fn propose(&self, command: Command) -> Result<Proposal, Fault> {
+        if self.inner.status.borrow().failed.is_some() {
+            return Err(Fault::ShuttingDown);
+        }
         self.inner.intake.propose(command, Origin::Client, Duration::ZERO)
     }
 

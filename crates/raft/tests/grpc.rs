@@ -62,7 +62,7 @@ impl Loopback {
             Identity::claim(&*disk.mount(), "test", id, DiskId([byte; 16])).expect("its own disk");
         let transport = grpc::transport(&config.timing, &config.limits);
         let limits = config.limits.clone();
-        let node = start_on(disk, config, identity, transport).await;
+        let node = start_on(disk, config, identity, self.options.clock.clone(), transport).await;
         let service = grpc::peer_service(node.peer_handler(), &limits);
         let (stop, stopped) = oneshot::channel::<()>();
         let server = Server::builder().add_service(service);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use leasehold_core::EventKind;
 use leasehold_raft::Change;
 use leasehold_types::EndReason;
-use support::{BOUND, Cluster, Options, ask, grant, release};
+use support::{BOUND, Cluster, HandClock, Options, ask, grant, release};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
@@ -105,5 +105,29 @@ async fn time_without_a_leader_does_not_count_against_a_lease() {
     let outcome = ask(cluster.node(leader), support::renew(token)).await;
     let leasehold_core::Answer::Renewed(items) = &outcome.answer else { panic!("{outcome:?}") };
     assert!(items[0].is_ok(), "{outcome:?}");
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn lease_time_follows_the_leaders_clock_and_a_leap_of_it_ends_no_lease() {
+    let clock = HandClock::default();
+    let options = Options { clock: Arc::new(clock.clone()), ..Options::default() };
+    let cluster = Cluster::start(options).await;
+    let leader = cluster.leader().await;
+    let mut feed = cluster.node(leader).applied();
+    let short = ask(cluster.node(leader), support::acquire("short", 1_000)).await;
+    let long = grant(cluster.node(leader), "long", 30_000).await;
+    // The clock stands still: however long this takes, nothing ends.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let later = ask(cluster.node(leader), support::acquire("later", 30_000)).await;
+    assert_eq!(later.at, short.at);
+    // As if the leader had been stopped for a minute.
+    clock.advance(60_000);
+    let (why, at) = next_end(&mut feed).await;
+    assert_eq!((why, at), (EndReason::Expired, short.at.0 + 1_000));
+    let renewed = ask(cluster.node(leader), support::renew(long)).await;
+    let leasehold_core::Answer::Renewed(items) = &renewed.answer else { panic!("{renewed:?}") };
+    assert!(items[0].is_ok(), "{renewed:?}");
+    assert_eq!(renewed.at.0, short.at.0 + 1_000);
     cluster.shutdown().await;
 }

@@ -7,6 +7,8 @@
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod crash_tests;
 mod flusher;
 mod memory;
 mod record;

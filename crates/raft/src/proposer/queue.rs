@@ -77,14 +77,15 @@ impl<I> Queued<I> {
     }
 }
 
-/// What a command takes up in a batch, at most.
+/// What a command takes up in a batch, at most. An item of a renewal counts as much as a command of
+/// its own: its answer does, on the way back from the leader.
 fn bytes_at_most(command: &Command) -> usize {
     const FRAME: usize = 64;
     let variable = match command {
         Command::Acquire(acquire) => {
             acquire.resource.as_str().len() + acquire.holder.as_str().len()
         }
-        Command::Renew(renew) => 10 * renew.tokens.len() + 16 * renew.requests.len(),
+        Command::Renew(renew) => FRAME * (renew.tokens.len() + renew.requests.len()),
         Command::Release { resource, .. } => resource.as_str().len(),
         Command::Cancel { .. } | Command::Pulse => 0,
     };
@@ -96,11 +97,32 @@ fn bytes_at_most(command: &Command) -> usize {
 struct Lane<I> {
     waiting: VecDeque<Queued<I>>,
     bytes: usize,
+    /// How many of them peers passed on.
+    from_peers: usize,
 }
 
 impl<I> Lane<I> {
     fn new() -> Self {
-        Self { waiting: VecDeque::new(), bytes: 0 }
+        Self { waiting: VecDeque::new(), bytes: 0, from_peers: 0 }
+    }
+
+    fn push_back(&mut self, queued: Queued<I>) {
+        self.bytes += queued.waiter.bytes;
+        self.from_peers += usize::from(queued.waiter.origin == Origin::Peer);
+        self.waiting.push_back(queued);
+    }
+
+    fn push_front(&mut self, queued: Queued<I>) {
+        self.bytes += queued.waiter.bytes;
+        self.from_peers += usize::from(queued.waiter.origin == Origin::Peer);
+        self.waiting.push_front(queued);
+    }
+
+    fn pop(&mut self) -> Option<Queued<I>> {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.waiter.bytes;
+        self.from_peers -= usize::from(next.waiter.origin == Origin::Peer);
+        Some(next)
     }
 
     /// Moves commands from the front into `batch` while they fit into `room`.
@@ -112,19 +134,18 @@ impl<I> Lane<I> {
         }
     }
 
-    fn pop(&mut self) -> Option<Queued<I>> {
-        let next = self.waiting.pop_front()?;
-        self.bytes -= next.waiter.bytes;
-        Some(next)
-    }
-
-    /// Takes out those that `unwanted` names.
-    fn extract(&mut self, unwanted: impl Fn(&Queued<I>) -> bool) -> Vec<Queued<I>> {
-        let (out, kept): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|queued| unwanted(queued));
-        self.waiting = kept;
-        self.bytes -= out.iter().map(|queued| queued.waiter.bytes).sum::<usize>();
-        out.into()
+    /// Takes out those that peers passed on.
+    fn take_from_peers(&mut self, out: &mut Vec<Queued<I>>) {
+        if self.from_peers == 0 {
+            return;
+        }
+        for _ in 0..self.waiting.len() {
+            let Some(next) = self.pop() else { return };
+            match next.waiter.origin {
+                Origin::Peer => out.push(next),
+                Origin::Client => self.push_back(next),
+            }
+        }
     }
 }
 
@@ -220,8 +241,7 @@ impl<I: Copy> Queue<I> {
         if lane.bytes + queued.waiter.bytes > bytes {
             return Err(Fault::QueueFull { limit: bytes as u64 });
         }
-        lane.bytes += queued.waiter.bytes;
-        lane.waiting.push_back(queued);
+        lane.push_back(queued);
         drop(lanes);
         self.arrived.notify_one();
         Ok(())
@@ -242,9 +262,7 @@ impl<I: Copy> Queue<I> {
     pub(crate) fn give_back(&self, batch: Vec<Queued<I>>) {
         let mut lanes = self.lanes();
         for queued in batch.into_iter().rev() {
-            let lane = lanes.lane_of(&queued.command);
-            lane.bytes += queued.waiter.bytes;
-            lane.waiting.push_front(queued);
+            lanes.lane_of(&queued.command).push_front(queued);
         }
     }
 
@@ -268,20 +286,24 @@ impl<I: Copy> Queue<I> {
 
     /// Takes out what peers passed on.
     pub(crate) fn take_from_peers(&self) -> Vec<Queued<I>> {
-        self.extract(|queued| queued.waiter.origin == Origin::Peer)
+        let mut lanes = self.lanes();
+        let mut out = Vec::new();
+        lanes.renewals.take_from_peers(&mut out);
+        lanes.others.take_from_peers(&mut out);
+        out
     }
 
     /// Takes nothing more in, and hands out what waits.
     pub(crate) fn close(&self) -> Vec<Queued<I>> {
-        self.lanes().open = false;
-        self.arrived.notify_one();
-        self.extract(|_| true)
-    }
-
-    fn extract(&self, unwanted: impl Fn(&Queued<I>) -> bool) -> Vec<Queued<I>> {
         let mut lanes = self.lanes();
-        let mut out = lanes.renewals.extract(&unwanted);
-        out.extend(lanes.others.extract(&unwanted));
+        lanes.open = false;
+        let lanes = &mut *lanes;
+        let mut out = Vec::new();
+        for lane in [&mut lanes.renewals, &mut lanes.others] {
+            while let Some(queued) = lane.pop() {
+                out.push(queued);
+            }
+        }
         out
     }
 }

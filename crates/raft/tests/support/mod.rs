@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use leasehold_clock::MachineClock;
+use leasehold_clock::{Clock, MachineClock, Reading};
 use leasehold_core::{Acquire, Answer, Command, Outcome, Renew, Settings, Standing};
 use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{BootId, DiskId, Identity};
@@ -33,6 +33,7 @@ static NEXT_REQUEST: AtomicU64 = AtomicU64::new(1);
 #[derive(Clone)]
 pub struct Options {
     pub nodes: u64,
+    pub clock: Arc<dyn Clock>,
     pub limits: Limits,
     pub snapshots: SnapshotPolicy,
     pub settings: Settings,
@@ -42,6 +43,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             nodes: 3,
+            clock: Arc::new(MachineClock),
             limits: Limits::default(),
             snapshots: SnapshotPolicy::default(),
             settings: Settings::default(),
@@ -71,7 +73,8 @@ impl Cluster {
     pub async fn start_node(&mut self, id: u64) {
         let (config, identity) = (self.config(id), self.identity(id));
         let transport = self.net.transport(id);
-        let node = start_on(&self.disks[&id], config, identity, transport).await;
+        let clock = self.options.clock.clone();
+        let node = start_on(&self.disks[&id], config, identity, clock, transport).await;
         self.net.attach(id, node.peer_handler());
         self.nodes.insert(id, node);
     }
@@ -191,11 +194,30 @@ pub async fn start_on(
     disk: &FakeDisk,
     config: NodeConfig,
     identity: Identity,
+    clock: Arc<dyn Clock>,
     transport: Arc<dyn Transport>,
 ) -> TokioNode {
-    let started =
-        TokioNode::start(config, identity, disk.mount(), Arc::new(MachineClock), transport);
+    let started = TokioNode::start(config, identity, disk.mount(), clock, transport);
     started.await.expect("the node starts")
+}
+
+/// A clock that stands still unless it is moved.
+#[derive(Clone, Debug, Default)]
+pub struct HandClock {
+    ms: Arc<AtomicU64>,
+}
+
+impl HandClock {
+    pub fn advance(&self, ms: u64) {
+        self.ms.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for HandClock {
+    fn read(&self) -> Reading {
+        let now = Duration::from_millis(self.ms.load(Ordering::Relaxed));
+        Reading { monotonic: now, raw: now, boot: now }
+    }
 }
 
 /// A request for a resource with an id of its own.
