@@ -27,29 +27,26 @@ pub use store::{
     KEY_BYTES_MAX, MUTATIONS_MAX, MutationKind, PAGE_BYTES_MAX, VALUE_BYTES_MAX, WRITE_BYTES_MAX,
 };
 
-/// The generated code, one module for each proto package.
+/// The generated code, one module for each proto package: `leasehold.lease.v1` and
+/// `leasehold.store.v1` are public, `leasehold.peer.v1` is spoken only between nodes.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; documented in the proto files"
+)]
 pub mod pb {
-    /// `leasehold.lease.v1` and `leasehold.store.v1` are public; `leasehold.peer.v1` is spoken only
-    /// between nodes.
     pub mod lease {
-        /// Version 1.
-        #[allow(missing_docs, unreachable_pub, reason = "generated; documented in the proto file")]
         pub mod v1 {
             tonic::include_proto!("leasehold.lease.v1");
         }
     }
-    /// The fenced store.
     pub mod store {
-        /// Version 1.
-        #[allow(missing_docs, unreachable_pub, reason = "generated; documented in the proto file")]
         pub mod v1 {
             tonic::include_proto!("leasehold.store.v1");
         }
     }
-    /// Between nodes.
     pub mod peer {
-        /// Version 1.
-        #[allow(missing_docs, unreachable_pub, reason = "generated; documented in the proto file")]
         pub mod v1 {
             tonic::include_proto!("leasehold.peer.v1");
         }
