@@ -73,8 +73,11 @@ impl Seats {
         }
     }
 
-    pub(crate) fn tell(&mut self, key: ClaimKey, change: Change) {
-        let Some(seat) = self.seats.get_mut(&key) else { return };
+    /// Tells the application. False when its guard holds the lease to be lost already: then the claim
+    /// must be given up, or it would be renewed for nobody.
+    #[must_use]
+    pub(crate) fn tell(&mut self, key: ClaimKey, change: Change) -> bool {
+        let Some(seat) = self.seats.get_mut(&key) else { return true };
         match change {
             Change::Granted { token, ttl, validity } => {
                 let cluster_id = self.cluster_id.clone().unwrap_or_default();
@@ -87,7 +90,7 @@ impl Seats {
                     let _ = reply.send(Err(error));
                 }
             }
-            Change::Proven(validity) => seat.prove(validity),
+            Change::Proven(validity) => return seat.prove(validity),
             Change::Lost(reason) => {
                 if let Role::Holding(belief) = &seat.role {
                     belief.lose(reason);
@@ -99,6 +102,7 @@ impl Seats {
                 }
             }
         }
+        true
     }
 }
 
@@ -121,9 +125,10 @@ impl Seat {
         }
     }
 
-    fn prove(&self, validity: Validity) {
-        if let Role::Holding(belief) = &self.role {
-            belief.prove(validity);
+    fn prove(&self, validity: Validity) -> bool {
+        match &self.role {
+            Role::Holding(belief) => belief.prove(validity),
+            Role::Waiting { .. } | Role::Done => true,
         }
     }
 }
@@ -131,4 +136,48 @@ impl Seat {
 fn answer(reply: oneshot::Sender<Result<bool, Fault>>, outcome: Result<bool, Fault>) {
     // Whoever released may have stopped waiting.
     let _ = reply.send(outcome);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use leasehold_clock::Reading;
+
+    use super::*;
+    use crate::LostReason;
+
+    const TTL: Duration = Duration::from_secs(9);
+    const KEY: ClaimKey = ClaimKey(1);
+
+    #[derive(Debug, Default)]
+    struct TestClock(Mutex<Reading>);
+
+    impl Clock for TestClock {
+        fn read(&self) -> Reading {
+            *self.0.lock().expect("not poisoned")
+        }
+    }
+
+    #[test]
+    fn a_claim_whose_guard_saw_the_bound_pass_is_to_be_given_up_though_the_session_proved_more() {
+        let clock = Arc::new(TestClock::default());
+        let mut seats = Seats::new(clock.clone());
+        let (reply, mut answer) = oneshot::channel();
+        let (endings, _ended) = mpsc::unbounded_channel();
+        seats.take(KEY, ResourceName::new("r").expect("a name"), reply, endings);
+        let granted = Change::Granted {
+            token: FencingToken::new(1).expect("not zero"),
+            ttl: LeaseTtl::from_duration(TTL).expect("within bounds"),
+            validity: Validity::proven(clock.read(), TTL, TTL),
+        };
+        assert!(seats.tell(KEY, granted));
+        let guard = answer.try_recv().expect("answered").expect("granted");
+        let later = Reading { monotonic: TTL, raw: TTL, boot: TTL };
+        *clock.0.lock().expect("not poisoned") = later;
+        assert_eq!(guard.check(), Err(LostReason::BoundPassed));
+        assert!(!seats.tell(KEY, Change::Proven(Validity::proven(later, TTL, TTL))));
+        assert_eq!(guard.check(), Err(LostReason::BoundPassed));
+    }
 }

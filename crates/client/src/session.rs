@@ -204,11 +204,11 @@ impl Session {
     fn step(&mut self) {
         let now = self.config.clock.read();
         self.claims.tick(now);
-        self.tell();
         if self.claims.is_stream_suspect() && self.connection.is_some() {
             let silent = Fault::OutcomeUnknown { why: "the stream does not answer".into() };
             self.stream_failed(&silent, now);
         }
+        self.tell(now);
         if self.connection.is_none() && self.dial.is_none() && !self.claims.is_empty() {
             let address = self.endpoints.pick(self.at(&now));
             self.dial_after(self.redial_pause, address);
@@ -220,12 +220,19 @@ impl Session {
                 connection.send(attempt, command);
             }
         }
-        self.tell();
     }
 
-    fn tell(&mut self) {
-        for (key, change) in self.claims.take_changes() {
-            self.seats.tell(key, change);
+    fn tell(&mut self, now: Reading) {
+        loop {
+            let changes = self.claims.take_changes();
+            if changes.is_empty() {
+                return;
+            }
+            for (key, change) in changes {
+                if !self.seats.tell(key, change) {
+                    self.claims.give_up(key, now);
+                }
+            }
         }
     }
 
