@@ -1,4 +1,4 @@
-//! The lease daemon, as a library: [`Config::load`], then [`serve`].
+//! The lease daemon, as a library: [`Config::load`], then [`serve()`].
 //!
 //! The node (`leasehold-raft`) turns commands into outcomes; what is here stands between it and its
 //! clients. Reading order: [`config`](Config) is what a node is told; `serve` is its life from the

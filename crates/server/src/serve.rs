@@ -60,10 +60,10 @@ pub async fn serve(
     serve_on(config, listeners, shutdown).await
 }
 
-/// [`serve`], on ports that the caller has bound.
+/// [`serve()`], on ports that the caller has bound.
 ///
 /// # Errors
-/// As [`serve`].
+/// As [`serve()`].
 pub async fn serve_on(
     config: Config,
     listeners: Listeners,

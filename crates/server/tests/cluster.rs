@@ -51,6 +51,40 @@ async fn a_follower_never_reads_less_than_was_answered_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_renewal_passes_through_a_follower() {
+    use leasehold_api::pb::lease::v1::session_request::Command;
+    const CLAIMS: u64 = 10_000;
+    let cluster = Cluster::start(3).await;
+    let mut leader = cluster.lease(cluster.settled().await);
+    let attempts = (1..=CLAIMS).map(|attempt| {
+        let name = format!("{attempt:0>256}");
+        let request = pb::AcquireRequest { holder: name.clone(), ..acquire_long(&name) };
+        pb::SessionRequest { attempt, command: Some(Command::Acquire(request)) }
+    });
+    // In pieces, so that no bound on what is under way is reached.
+    let attempts: Vec<_> = attempts.collect();
+    let mut request_ids = Vec::new();
+    for piece in attempts.chunks(1_000) {
+        let session = leader.session(tokio_stream::iter(piece.to_vec())).await.expect("open");
+        let mut answers = session.into_inner();
+        while let Some(answer) = within(answers.message()).await.expect("no error") {
+            assert!(!matches!(answer.message, Some(Message::Failed(_))), "{answer:?}");
+        }
+        request_ids.extend(piece.iter().filter_map(|asked| match &asked.command {
+            Some(Command::Acquire(request)) => Some(request.request_id.clone()),
+            _ => None,
+        }));
+    }
+    let renew = pb::RenewRequest { tokens: vec![], request_ids };
+    let mut follower = cluster.lease(cluster.follower().await);
+    let renewed = within(follower.renew(renew)).await.expect("renewed").into_inner();
+    let is_claim = |result: &pb::RenewResult| {
+        matches!(result.result, Some(pb::renew_result::Result::Claim(_)))
+    };
+    assert_eq!(renewed.results.iter().filter(|result| is_claim(result)).count() as u64, CLAIMS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_call_leaves_its_claim_to_the_same_id_through_another_node() {
     let cluster = Cluster::start(3).await;
     let mut holder = cluster.lease(0);

@@ -13,6 +13,8 @@ use super::{Config, LimitsSection, LogSection, TimingSection, address};
 
 const MEMBERS_MAX: usize = 9;
 const CLUSTER_ID_BYTES_MAX: usize = 256;
+/// The leader's answer to a forwarded renewal of 10,000 claims with the longest names has 6 MiB.
+const PEER_MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 impl TryFrom<Raw> for Config {
     type Error = BadField;
@@ -217,6 +219,7 @@ impl LimitsSection {
             batches_in_flight_max: self.batches_in_flight_max,
             queue_commands_max: self.queue_commands_max,
             queue_bytes_max: self.queue_bytes_max,
+            message_bytes_max: PEER_MESSAGE_BYTES_MAX,
             ..Limits::default()
         }
     }

@@ -38,7 +38,7 @@ pub struct Config {
     pub client_listen: SocketAddr,
     /// Where peers are listened for. Must not be reachable by others.
     pub peer_listen: SocketAddr,
-    /// Threads of the runtime: 1 to 64. The caller of [`crate::serve`] makes the runtime.
+    /// Threads of the runtime: 1 to 64. The caller of [`crate::serve()`] makes the runtime.
     pub runtime_threads: usize,
     /// The members that found the cluster, by id.
     pub members: BTreeMap<u64, Member>,
@@ -50,7 +50,7 @@ pub struct Config {
     pub snapshots: SnapshotPolicy,
     /// The replicated settings that a new cluster is founded with.
     pub cluster: Settings,
-    /// How the caller of [`crate::serve`] shall log.
+    /// How the caller of [`crate::serve()`] shall log.
     pub log: LogSection,
 }
 

@@ -200,7 +200,7 @@ impl Default for RawCluster {
     }
 }
 
-/// What is logged and how. The caller of [`crate::serve`] sets it up.
+/// What is logged and how. The caller of [`crate::serve()`] sets it up.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSection {

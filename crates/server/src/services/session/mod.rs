@@ -20,7 +20,7 @@ use leasehold_core::Outcome;
 use leasehold_raft::Member;
 use leasehold_types::{BadField, Event, Fault, RequestId, Revision};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tonic::Streaming;
+use tonic::{Status, Streaming};
 
 use super::{Services, answers};
 use crate::hub::{Follower, Following, is_end};
@@ -30,8 +30,8 @@ pub(crate) use replies::ReplyStream;
 
 /// Pushes that wait for the session's turn.
 const EVENTS_QUEUE: usize = 4_096;
-/// Answers taken in one turn.
-const ANSWERS_TOGETHER: usize = 256;
+/// Attempts or answers taken in one turn.
+const TOGETHER: usize = 256;
 
 impl Services {
     pub(super) fn open_session(
@@ -77,15 +77,17 @@ struct Session {
 
 /// What a session waits for.
 enum Turn {
-    Asked(pb::SessionRequest),
-    NothingMoreAsked,
-    Unreadable(Problem),
+    Asked(Asked),
     Answered(Answered),
     Happened(Event),
     LeaderChanged,
     Stopping,
     ClientGone,
 }
+
+/// The client's next attempt; `None` when it has no more; an error for a message that is too large and
+/// for a connection that broke.
+type Asked = Result<Option<pb::SessionRequest>, Status>;
 
 /// Claims to be followed, each after the revision of its answer.
 type ToFollow = Vec<(RequestId, Revision)>;
@@ -100,11 +102,10 @@ impl Session {
         self.leader.mark_unchanged();
         self.welcome(replies).await?;
         loop {
-            let turn = self.next_turn(replies).await;
-            if let Turn::ClientGone = turn {
-                return Ok(());
+            match self.next_turn(replies).await {
+                Turn::ClientGone => return Ok(()),
+                turn => self.on_turn(turn, replies).await?,
             }
-            self.on_turn(turn, replies).await?;
             if !self.reading && self.attempts.is_empty() {
                 return self.services.refuse_when_stopping();
             }
@@ -115,11 +116,7 @@ impl Session {
     async fn next_turn(&mut self, replies: &Replies) -> Turn {
         tokio::select! {
             answered = self.attempts.next() => Turn::Answered(answered),
-            asked = self.inbound.message(), if self.reading => match asked {
-                Ok(Some(asked)) => Turn::Asked(asked),
-                Ok(None) => Turn::NothingMoreAsked,
-                Err(status) => Turn::Unreadable(Problem::from(&status)),
-            },
+            asked = self.inbound.message(), if self.reading => Turn::Asked(asked),
             Some(event) = self.following.events.recv() => Turn::Happened(event),
             Ok(()) = self.leader.changed() => Turn::LeaderChanged,
             () = self.services.stopping.begun(), if self.reading => Turn::Stopping,
@@ -133,17 +130,31 @@ impl Session {
             Turn::Answered(answered) => self.on_answered(answered, replies).await,
             Turn::Happened(event) => self.on_event(event, replies),
             Turn::LeaderChanged => self.welcome(replies).await,
-            Turn::NothingMoreAsked | Turn::Stopping => {
+            Turn::Stopping => {
                 self.reading = false;
                 Ok(())
             }
-            // A message too large, or a connection that broke; whoever is still there is told.
-            Turn::Unreadable(problem) => Err(problem),
             Turn::ClientGone => Ok(()),
         }
     }
 
-    fn on_asked(&mut self, asked: pb::SessionRequest, replies: &Replies) -> Result<(), Problem> {
+    /// Takes whatever else was asked by now along: under load, many attempts are one turn.
+    fn on_asked(&mut self, first: Asked, replies: &Replies) -> Result<(), Problem> {
+        let mut next = Some(first);
+        let mut more = TOGETHER;
+        while let Some(asked) = next {
+            let Some(attempt) = asked.map_err(|status| Problem::from(&status))? else {
+                self.reading = false;
+                return Ok(());
+            };
+            self.on_attempt(attempt, replies)?;
+            more -= 1;
+            next = if more > 0 { self.inbound.message().now_or_never() } else { None };
+        }
+        Ok(())
+    }
+
+    fn on_attempt(&mut self, asked: pb::SessionRequest, replies: &Replies) -> Result<(), Problem> {
         let pb::SessionRequest { attempt, command } = asked;
         if attempt == 0 {
             let allowed = "1 or more, never used before on this stream";
@@ -175,7 +186,7 @@ impl Session {
         }
         let mut to_follow = ToFollow::new();
         let mut next = Some(first);
-        let mut more = ANSWERS_TOGETHER;
+        let mut more = TOGETHER;
         while let Some(answered) = next {
             replies.push(self.reply(answered, &mut to_follow))?;
             more -= 1;
