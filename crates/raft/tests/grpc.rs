@@ -14,8 +14,8 @@ use support::{BOUND, Options, ask, config, grant, start_on, until};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 struct Running {
     node: TokioNode,
@@ -66,7 +66,7 @@ impl Loopback {
         let service = grpc::peer_service(node.peer_handler(), &limits);
         let (stop, stopped) = oneshot::channel::<()>();
         let server = Server::builder().add_service(service);
-        let incoming = TcpListenerStream::new(listener);
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let served = tokio::spawn(
             server.serve_with_incoming_shutdown(incoming, async { drop(stopped.await) }),
         );
