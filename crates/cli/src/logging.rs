@@ -1,5 +1,7 @@
 //! Where tracing goes: to stderr, set up once.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
@@ -18,7 +20,10 @@ pub(crate) enum Lines {
 pub(crate) fn start(filter: &str, lines: Lines) -> Result<(), Failure> {
     let allowed = EnvFilter::try_new(filter)
         .map_err(|error| Failure::usage(format!("--log: {filter:?} is not allowed: {error}")))?;
-    let to_stderr = fmt().with_env_filter(allowed).with_writer(std::io::stderr);
+    let to_stderr = fmt()
+        .with_env_filter(allowed)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let started = match lines {
         Lines::Text => to_stderr.try_init(),
         Lines::Json => to_stderr.json().try_init(),

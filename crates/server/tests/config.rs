@@ -173,6 +173,7 @@ fn a_value_out_of_its_bounds_is_named_by_its_key() {
         ("stamp_interval = \"250ms\"", "stamp_interval = \"251ms\"", "cluster.stamp_interval"),
         ("stamp_interval = \"250ms\"", "stamp_interval = \"0s\"", "cluster.stamp_interval"),
         ("filter = \"info\"", "filter = \" \"", "log.filter"),
+        ("filter = \"info\"", "filter = \"info,=[\"", "log.filter"),
     ];
     for (line, other, field) in cases {
         assert_eq!(refused_field(line, other), field, "{other}");

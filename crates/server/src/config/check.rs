@@ -7,6 +7,7 @@ use std::time::Duration;
 use leasehold_core::Settings;
 use leasehold_raft::{Limits, Member, SnapshotPolicy, Timing};
 use leasehold_types::{BadField, LeaseTtl};
+use tracing_subscriber::EnvFilter;
 
 use super::sections::{Raw, RawCluster, RawMember, RawSnapshots};
 use super::{Config, LimitsSection, LogSection, TimingSection, address};
@@ -178,9 +179,15 @@ fn whole_ms(field: &'static str, duration: Duration) -> Result<u64, BadField> {
 }
 
 fn checked_log(log: LogSection) -> Result<LogSection, BadField> {
-    match log.filter.trim().is_empty() {
-        false => Ok(log),
-        true => Err(BadField::new("log.filter", "nothing", "a filter such as \"info\"")),
+    const ALLOWED: &str = "directives such as \"info\" or \"info,leasehold_raft=debug\"";
+    if log.filter.trim().is_empty() {
+        return Err(BadField::new("log.filter", "nothing", ALLOWED));
+    }
+    match EnvFilter::try_new(&log.filter) {
+        Ok(_) => Ok(log),
+        Err(error) => {
+            Err(BadField::new("log.filter", format!("{:?} ({error})", log.filter), ALLOWED))
+        }
     }
 }
 
