@@ -70,7 +70,7 @@ pub struct NodeStatus {
 
 impl Client {
     /// Moves the deadlines of many claims to now plus their ttl. Answers item by item: first the
-    /// tokens, then the request ids, in order. At least one item, at most 10,000.
+    /// tokens, then the request ids, in order. At least one item, at most 5,000.
     ///
     /// # Errors
     /// [`RequestError`]; a claim that has ended is an item's own [`Refusal`].

@@ -53,7 +53,7 @@ async fn a_follower_never_reads_less_than_was_answered_before() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_largest_renewal_passes_through_a_follower() {
     use leasehold_api::pb::lease::v1::session_request::Command;
-    const CLAIMS: u64 = 10_000;
+    const CLAIMS: u64 = 5_000;
     let cluster = Cluster::start(3).await;
     let mut leader = cluster.lease(cluster.settled().await);
     let attempts = (1..=CLAIMS).map(|attempt| {

@@ -14,7 +14,7 @@ use super::{Config, LimitsSection, LogSection, TimingSection, address};
 
 const MEMBERS_MAX: usize = 9;
 const CLUSTER_ID_BYTES_MAX: usize = 256;
-/// The leader's answer to a forwarded renewal of 10,000 claims with the longest names has 6 MiB.
+/// The leader's answer to a forwarded renewal of 5,000 claims with the longest names has 3 MiB.
 const PEER_MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 impl TryFrom<Raw> for Config {
@@ -239,18 +239,18 @@ impl LimitsSection {
         let bounds = [
             ("connections_max", self.connections_max, 1, 1_000_000),
             ("streams_per_connection_max", streams, 1, 1_000_000),
-            // A renewal of 10,000 request ids must pass.
+            // A renewal of 5,000 request ids must pass.
             ("message_bytes_max", self.message_bytes_max, 256 * KIB, 64 << 20),
             ("waiting_calls_max", self.waiting_calls_max, 1, MANY),
             ("sessions_max", self.sessions_max, 1, MANY),
             ("session_attempts_max", self.session_attempts_max, 1, MANY),
             ("session_renewals_max", self.session_renewals_max, 1, 10_000),
-            // The answer to a renewal of 10,000 claims with the longest names must fit.
+            // The answer to a renewal of 5,000 claims with the longest names must fit.
             ("session_reply_bytes_max", self.session_reply_bytes_max, 8 << 20, GIB),
             ("watches_max", self.watches_max, 1, MANY),
             ("events_retained_max", self.events_retained_max, 1, 100_000_000),
             ("batch_commands_max", self.batch_commands_max, 1, 1_000_000),
-            // A command with the longest names and a renewal of 10,000 request ids must fit.
+            // A command with the longest names and a renewal of 5,000 request ids must fit.
             ("batch_bytes_max", self.batch_bytes_max, 256 * KIB, 1 << 20),
             ("batches_in_flight_max", self.batches_in_flight_max, 1, 64),
             ("queue_commands_max", self.queue_commands_max, 1, MANY),
