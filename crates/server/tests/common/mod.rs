@@ -151,7 +151,7 @@ impl Cluster {
     }
 
     pub(crate) fn lease(&self, at: usize) -> Lease {
-        LeaseServiceClient::new(self.channel(at)).max_decoding_message_size(64 << 20)
+        LeaseServiceClient::new(self.channel(at))
     }
 
     pub(crate) async fn status(&self, at: usize) -> Option<pb::StatusResponse> {
