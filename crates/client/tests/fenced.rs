@@ -12,7 +12,7 @@ use leasehold_client::{LeaseGuard, LostReason, Mutation, StoreClient, StoreConfi
 use leasehold_types::{FencingToken, StoreRefusal};
 use support::fake_lease::{CLUSTER_ID, FakeCluster};
 use support::fake_store::{FakeStore, Fate};
-use support::{ManualClock, client, ms, until};
+use support::{ManualClock, client, ms, until, within};
 
 const TTL: Duration = Duration::from_secs(9);
 
@@ -37,10 +37,10 @@ async fn scene() -> Scene {
 async fn writes_carry_token_cluster_and_a_sequence_that_counts_from_one() {
     let Scene { store, client, guard, .. } = scene().await;
     let fenced = client.fenced(&guard);
-    let written = fenced.put("k", "a").await.unwrap();
+    let written = within(fenced.put("k", "a")).await.unwrap();
     assert_eq!((written.mark.token, written.mark.sequence), (1, 1));
-    fenced.append("k", "b").await.unwrap();
-    fenced.write(vec![]).await.unwrap();
+    within(fenced.append("k", "b")).await.unwrap();
+    within(fenced.write(vec![])).await.unwrap();
     let log = store.log();
     assert_eq!(store.sequences(), [1, 2, 3]);
     assert!(log.iter().all(|write| write.token == 1 && write.cluster_id == CLUSTER_ID));
@@ -53,9 +53,9 @@ async fn a_write_of_unknown_outcome_is_repeated_under_the_same_number_and_applie
     let Scene { store, client, guard, .. } = scene().await;
     let fenced = client.fenced(&guard);
     store.meets([Fate::AppliedAnswerLost, Fate::AppliedAnswerLost]);
-    fenced.append("k", "a").await.unwrap();
+    within(fenced.append("k", "a")).await.unwrap();
     store.meets([Fate::LostUnknown, Fate::NotApplied]);
-    fenced.append("k", "b").await.unwrap();
+    within(fenced.append("k", "b")).await.unwrap();
     assert_eq!(store.sequences(), [1, 1, 1, 2, 2, 2]);
     assert_eq!(store.value(), "ab");
 }
@@ -80,7 +80,7 @@ async fn writes_of_all_handles_of_one_lease_share_one_order() {
         writers.push(tokio::spawn(async move { handle.append("k", "x").await }));
     }
     for writer in writers {
-        writer.await.unwrap().unwrap();
+        within(writer).await.unwrap().unwrap();
     }
     let expected: Vec<u64> = std::iter::once(1).chain(1..=30).collect();
     assert_eq!(store.sequences(), expected);
@@ -94,11 +94,11 @@ async fn story_8_a_dropped_write_is_settled_before_the_next_one_gets_a_number() 
     store.meets([Fate::AppliedThenSilence]);
     let dropped = tokio::spawn({
         let fenced = fenced.clone();
-        async move { fenced.append("k", "a").await }
+        async move { within(fenced.append("k", "a")).await }
     });
     until("the first write", || (store.log().len() == 1).then_some(())).await;
     dropped.abort();
-    fenced.append("k", "b").await.unwrap();
+    within(fenced.append("k", "b")).await.unwrap();
     assert_eq!((store.sequences(), store.value()), (vec![1, 1, 2], "ab".into()));
     // The first attempt's late duplicate.
     let token = FencingToken::new(1).unwrap();
@@ -114,9 +114,9 @@ async fn a_stale_token_is_an_error_of_its_own_with_the_mark() {
     let fenced = client.fenced(&guard);
     store.raise_mark(7);
     let stale = StoreError::StaleToken { token: 1, mark_token: 7, mark_sequence: 0 };
-    assert_eq!(fenced.put("k", "a").await, Err(stale.clone()));
-    assert_eq!(fenced.get("k").await, Err(stale.clone()));
-    assert_eq!(fenced.list("").await, Err(stale));
+    assert_eq!(within(fenced.put("k", "a")).await, Err(stale.clone()));
+    assert_eq!(within(fenced.get("k")).await, Err(stale.clone()));
+    assert_eq!(within(fenced.list("")).await, Err(stale));
     assert_eq!(store.value(), "");
 }
 
@@ -126,9 +126,9 @@ async fn after_the_lease_is_lost_nothing_is_sent() {
     let fenced = client.fenced(&guard);
     clock.suspend(TTL);
     let lost = StoreError::Lost(LostReason::BoundPassed);
-    assert_eq!(fenced.put("k", "a").await, Err(lost.clone()));
-    assert_eq!(fenced.get("k").await, Err(lost.clone()));
-    assert_eq!(fenced.list("").await, Err(lost));
+    assert_eq!(within(fenced.put("k", "a")).await, Err(lost.clone()));
+    assert_eq!(within(fenced.get("k")).await, Err(lost.clone()));
+    assert_eq!(within(fenced.list("")).await, Err(lost));
     assert!(store.log().is_empty());
 }
 
@@ -137,7 +137,7 @@ async fn a_dropped_guard_ends_writing_at_once() {
     let Scene { store, client, guard, .. } = scene().await;
     let fenced = client.fenced(&guard);
     drop(guard);
-    assert_eq!(fenced.put("k", "a").await, Err(StoreError::Lost(LostReason::Released)));
+    assert_eq!(within(fenced.put("k", "a")).await, Err(StoreError::Lost(LostReason::Released)));
     assert!(store.log().is_empty());
 }
 
@@ -146,10 +146,10 @@ async fn a_write_that_was_surely_not_applied_when_the_lease_was_lost_says_lost()
     let Scene { store, client, guard, clock, .. } = scene().await;
     let fenced = client.fenced(&guard);
     store.meets([Fate::NotApplied; 1_000]);
-    let writer = tokio::spawn(async move { fenced.put("k", "a").await });
+    let writer = tokio::spawn(async move { within(fenced.put("k", "a")).await });
     until("an attempt", || (!store.log().is_empty()).then_some(())).await;
     clock.suspend(TTL);
-    assert_eq!(writer.await.unwrap(), Err(StoreError::Lost(LostReason::BoundPassed)));
+    assert_eq!(within(writer).await.unwrap(), Err(StoreError::Lost(LostReason::BoundPassed)));
 }
 
 #[tokio::test]
@@ -157,10 +157,10 @@ async fn a_write_of_unknown_outcome_when_the_lease_was_lost_stays_unknown() {
     let Scene { store, client, guard, clock, .. } = scene().await;
     let fenced = client.fenced(&guard);
     store.meets([Fate::LostUnknown; 1_000]);
-    let writer = tokio::spawn(async move { fenced.put("k", "a").await });
+    let writer = tokio::spawn(async move { within(fenced.put("k", "a")).await });
     until("an attempt", || (!store.log().is_empty()).then_some(())).await;
     clock.suspend(TTL);
-    match writer.await.unwrap() {
+    match within(writer).await.unwrap() {
         Err(StoreError::Fault(fault)) => assert!(!fault.surely_not_applied()),
         other => panic!("{other:?}"),
     }
@@ -170,11 +170,11 @@ async fn a_write_of_unknown_outcome_when_the_lease_was_lost_stays_unknown() {
 async fn a_bad_field_costs_no_number() {
     let Scene { store, client, guard, .. } = scene().await;
     let fenced = client.fenced(&guard);
-    match fenced.put("", "a").await {
+    match within(fenced.put("", "a")).await {
         Err(StoreError::BadField(bad)) => assert_eq!(bad.field, "mutations[0].key"),
         other => panic!("{other:?}"),
     }
-    fenced.put("k", "a").await.unwrap();
+    within(fenced.put("k", "a")).await.unwrap();
     assert_eq!(store.sequences(), [1]);
 }
 
@@ -182,8 +182,8 @@ async fn a_bad_field_costs_no_number() {
 async fn a_read_under_a_lease_raises_the_mark_first() {
     let Scene { store, client, guard, .. } = scene().await;
     let fenced = client.fenced(&guard);
-    fenced.get("k").await.unwrap();
-    assert_eq!(fenced.list("").await.unwrap().len(), 3, "all pages");
+    within(fenced.get("k")).await.unwrap();
+    assert_eq!(within(fenced.list("")).await.unwrap().len(), 3, "all pages");
     assert_eq!(client.get("r", "k", None).await.unwrap().mark.token, 1);
     assert_eq!(store.value(), "");
 }

@@ -14,7 +14,7 @@ use leasehold_types::{
     Acquire, EndReason, Holder, LeaseTtl, Refusal, RequestId, ResourceName, WaitLimit,
 };
 use support::fake_lease::{CLUSTER_ID, FakeCluster};
-use support::{ManualClock, client, ms, until, until_as_time_passes};
+use support::{ManualClock, client, ms, until, until_as_time_passes, within};
 
 const TTL: Duration = Duration::from_secs(9);
 const STEP: Duration = Duration::from_millis(20);
@@ -45,14 +45,14 @@ async fn renew(cluster: &FakeCluster, clock: &ManualClock) {
 async fn a_lease_is_acquired_renewed_and_released() {
     let (cluster, clock) = FakeCluster::start(1).await;
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     assert_eq!((guard.resource(), guard.token().get(), guard.ttl()), ("r", 1, TTL));
     assert_eq!(guard.cluster_id(), CLUSTER_ID);
     let bound = guard.bound();
     renew(&cluster, &clock).await;
     until("the bound moves on", || yes(guard.bound() != bound)).await;
     assert_eq!(guard.check().unwrap().get(), 1);
-    assert!(guard.release().await.unwrap());
+    assert!(within(guard.release()).await.unwrap());
     assert!(cluster.is_free("r"));
 }
 
@@ -60,7 +60,7 @@ async fn a_lease_is_acquired_renewed_and_released() {
 async fn dropping_a_guard_releases() {
     let (cluster, clock) = FakeCluster::start(1).await;
     let client = client(cluster.endpoints(), &clock);
-    drop(client.acquire("r").ttl(TTL).await.unwrap());
+    drop(within(client.acquire("r").ttl(TTL)).await.unwrap());
     until("the release", || yes(cluster.is_free("r"))).await;
     assert!(matches!(cluster.ends()[..], [Command::Release { .. }]));
 }
@@ -69,13 +69,13 @@ async fn dropping_a_guard_releases() {
 async fn a_release_that_fails_is_repeated() {
     let (cluster, clock) = FakeCluster::start(2).await;
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     cluster.lead(0);
     let release = tokio::spawn(guard.release());
     until_as_time_passes("refused releases", &clock, STEP, || yes(cluster.ends().len() > 2)).await;
     cluster.lead(1);
     until_as_time_passes("the release", &clock, STEP, || yes(release.is_finished())).await;
-    assert!(release.await.unwrap().unwrap());
+    assert!(within(release).await.unwrap().unwrap());
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn story_1_a_lost_answer_is_asked_for_again_with_the_same_id_and_the_bound
     until("the first attempt", || yes(cluster.acquires().len() == 1)).await;
     let granted = clock.read();
     until_as_time_passes("an answer", &clock, STEP, || yes(pending.is_finished())).await;
-    let guard = pending.await.unwrap().unwrap();
+    let guard = within(pending).await.unwrap().unwrap();
     let ids = cluster.acquires();
     assert!(ids.len() >= 2 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     assert_eq!(cluster.grants("r"), 1);
@@ -122,7 +122,7 @@ async fn story_4_a_claim_whose_node_broke_is_the_same_claim_through_another() {
     cluster.harm(3 - first, |faults| faults.answers_to_lose = 0);
     cluster.break_streams(first);
     until_as_time_passes("the grant", &clock, ms(5), || yes(pending.is_finished())).await;
-    let guard = pending.await.unwrap().unwrap();
+    let guard = within(pending).await.unwrap().unwrap();
     let ids = cluster.acquires();
     assert!(ids.iter().all(|id| *id == ids[0]));
     assert_eq!((cluster.grants("r"), guard.token().get()), (1, 1));
@@ -139,7 +139,7 @@ async fn story_5_a_no_comes_after_a_cancel_and_the_attempt_that_wakes_up_later_i
     until("the first attempt", || yes(cluster.acquires().len() == 1)).await;
     cluster.apply(&foreign("r", 9, 0));
     until_as_time_passes("an answer", &clock, STEP, || yes(pending.is_finished())).await;
-    let no = pending.await.unwrap().unwrap_err();
+    let no = within(pending).await.unwrap().unwrap_err();
     assert!(matches!(no, AcquireError::Refused(Refusal::Held { .. })), "{no}");
     assert_eq!(cluster.ends(), [Command::Cancel(cluster.acquires()[0])], "before it was said");
     cluster.apply(&Command::Cancel(RequestId::from_bytes([9; 16])));
@@ -158,7 +158,7 @@ async fn story_6_a_grant_whose_push_was_lost_is_found_by_the_next_renewal() {
     until("the claim waits", || yes(cluster.acquires().len() == 1)).await;
     cluster.apply(&Command::Cancel(RequestId::from_bytes([9; 16])));
     until_as_time_passes("the grant", &clock, STEP, || yes(pending.is_finished())).await;
-    assert_eq!(pending.await.unwrap().unwrap().token().get(), 2);
+    assert_eq!(within(pending).await.unwrap().unwrap().token().get(), 2);
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_pushed_grant_is_renewed_before_it_is_a_lease() {
     clock.advance(ms(50));
     assert!(cluster.renewals().is_empty());
     cluster.apply(&Command::Cancel(RequestId::from_bytes([9; 16])));
-    let guard = pending.await.unwrap().unwrap();
+    let guard = within(pending).await.unwrap().unwrap();
     assert_eq!(guard.token().get(), 2);
     assert_eq!(cluster.renewals(), [cluster.acquires()]);
 }
@@ -182,7 +182,7 @@ async fn silence_makes_a_lease_uncertain_and_then_lost_at_the_bound_and_it_is_re
 {
     let (cluster, clock) = FakeCluster::start(2).await;
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     let bound = guard.bound();
     let lost = {
         let mut changes = guard.changes();
@@ -207,9 +207,9 @@ async fn silence_makes_a_lease_uncertain_and_then_lost_at_the_bound_and_it_is_re
         yes(!state.may_act())
     })
     .await;
-    assert_eq!(guard.lost().await, LostReason::BoundPassed);
+    assert_eq!(within(guard.lost()).await, LostReason::BoundPassed);
     assert_eq!(guard.check(), Err(LostReason::BoundPassed));
-    let seen = lost.await.unwrap();
+    let seen = within(lost).await.unwrap();
     assert!(
         matches!(seen[..], [LeaseState::Uncertain { .. }, LeaseState::Lost { .. }]),
         "{seen:?}"
@@ -228,7 +228,7 @@ async fn silence_makes_a_lease_uncertain_and_then_lost_at_the_bound_and_it_is_re
 async fn suspension_is_noticed_at_the_next_check_without_any_timer() {
     let (cluster, clock) = FakeCluster::start(1).await;
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     assert!(guard.check().is_ok());
     clock.suspend(TTL);
     assert_eq!(guard.check(), Err(LostReason::BoundPassed));
@@ -238,7 +238,7 @@ async fn suspension_is_noticed_at_the_next_check_without_any_timer() {
 async fn lost_resolves_when_the_clock_has_passed_the_bound() {
     let (cluster, clock) = FakeCluster::start(1).await;
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     let waiting = guard.lost();
     tokio::pin!(waiting);
     tokio::select! {
@@ -247,17 +247,17 @@ async fn lost_resolves_when_the_clock_has_passed_the_bound() {
         () = tokio::task::yield_now() => {}
     }
     clock.suspend(TTL);
-    assert_eq!(waiting.await, LostReason::BoundPassed);
+    assert_eq!(within(waiting).await, LostReason::BoundPassed);
 }
 
 #[tokio::test]
 async fn a_lease_that_somebody_ended_by_force_is_lost_with_that_reason() {
     let (cluster, clock) = FakeCluster::start(1).await;
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     cluster.apply(&Command::Cancel(cluster.acquires()[0]));
     clock.advance(TTL / 3);
-    assert_eq!(guard.lost().await, LostReason::Ended(EndReason::Cancelled));
+    assert_eq!(within(guard.lost()).await, LostReason::Ended(EndReason::Cancelled));
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn all_renewals_that_are_due_go_in_one_message() {
     let client = client(cluster.endpoints(), &clock);
     let mut guards = Vec::new();
     for at in 0..50 {
-        guards.push(client.acquire(&format!("r{at}")).ttl(TTL).await.unwrap());
+        guards.push(within(client.acquire(&format!("r{at}")).ttl(TTL)).await.unwrap());
     }
     clock.advance(TTL / 3);
     let first = until("a renewal", || cluster.renewals().first().cloned()).await;
@@ -277,7 +277,7 @@ async fn all_renewals_that_are_due_go_in_one_message() {
 async fn a_client_goes_to_the_leader_and_follows_it() {
     let (cluster, clock) = FakeCluster::start(3).await;
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     // Moves are paced by the clock, and the first may have come before it was seen to be needed.
     until_as_time_passes("the stream to node 1", &clock, ms(1), || yes(cluster.streams(1) == 1))
         .await;
@@ -297,7 +297,7 @@ async fn a_node_that_does_not_forward_names_the_leader_and_the_client_goes_there
     cluster.harm(2, |faults| faults.does_not_forward = true);
     let pending = tokio::spawn(client.acquire("r").ttl(TTL).into_future());
     until_as_time_passes("the grant", &clock, ms(5), || yes(pending.is_finished())).await;
-    pending.await.unwrap().unwrap();
+    within(pending).await.unwrap().unwrap();
     assert_eq!(cluster.log().last().unwrap().node, 1);
 }
 
@@ -306,7 +306,7 @@ async fn where_the_leaders_address_cannot_be_reached_any_node_forwards() {
     let (cluster, clock) = FakeCluster::start(2).await;
     cluster.say_leader_is_at("127.0.0.1:1");
     let client = client(vec![cluster.endpoint(2)], &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     renew(&cluster, &clock).await;
     assert!(cluster.log().iter().all(|logged| logged.node == 2));
     assert!(guard.check().is_ok());
@@ -318,7 +318,7 @@ async fn a_stream_that_is_silent_is_left_for_another_node_before_the_lease_is_lo
     // Nobody says who leads, so the client stays wherever it began.
     cluster.say_leader_is_at("nowhere");
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     let silent = cluster.log()[0].node;
     cluster.harm(silent, |faults| faults.mute = true);
     until_as_time_passes("a renewal elsewhere", &clock, STEP, || {
@@ -333,7 +333,7 @@ async fn a_stream_that_is_silent_is_left_for_another_node_before_the_lease_is_lo
 async fn a_leader_that_is_cut_off_from_the_others_is_left_though_it_answers() {
     let (cluster, clock) = FakeCluster::start(2).await;
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     until_as_time_passes("the stream to node 1", &clock, ms(1), || yes(cluster.streams(1) == 1))
         .await;
     cluster.harm(1, |faults| faults.cut_off = true);
@@ -349,7 +349,7 @@ async fn a_leader_that_is_cut_off_from_the_others_is_left_though_it_answers() {
 async fn a_broken_stream_is_made_again_and_the_lease_goes_on() {
     let (cluster, clock) = FakeCluster::start(1).await;
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     for _ in 0..3 {
         cluster.break_streams(1);
         until("a new stream", || yes(cluster.streams(1) == 1)).await;
@@ -363,11 +363,11 @@ async fn answers_that_come_twice_change_nothing() {
     let (cluster, clock) = FakeCluster::start(1).await;
     cluster.harm(1, |faults| faults.twice = true);
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     for _ in 0..3 {
         renew(&cluster, &clock).await;
     }
-    assert!(guard.release().await.unwrap());
+    assert!(within(guard.release()).await.unwrap());
     assert_eq!(cluster.grants("r"), 1);
 }
 
@@ -376,7 +376,7 @@ async fn a_taken_resource_is_refused_with_who_holds_it() {
     let (cluster, clock) = FakeCluster::start(1).await;
     cluster.apply(&foreign("r", 9, 0));
     let client = client(cluster.endpoints(), &clock);
-    match client.acquire("r").ttl(TTL).await.unwrap_err() {
+    match within(client.acquire("r").ttl(TTL)).await.unwrap_err() {
         AcquireError::Refused(Refusal::Held { resource, by }) => {
             assert_eq!((resource.as_str(), by.token.get()), ("r", 1));
         }
@@ -392,7 +392,7 @@ async fn a_cluster_that_never_answers_is_a_fault_and_not_a_no() {
     let client = client(cluster.endpoints(), &clock);
     let pending = tokio::spawn(client.acquire("r").ttl(TTL).into_future());
     until_as_time_passes("patience ends", &clock, STEP, || yes(pending.is_finished())).await;
-    match pending.await.unwrap().unwrap_err() {
+    match within(pending).await.unwrap().unwrap_err() {
         AcquireError::Fault(fault) => assert!(!fault.surely_not_applied(), "{fault}"),
         other => panic!("{other}"),
     }
@@ -404,7 +404,7 @@ async fn a_node_of_another_cluster_is_not_used() {
     let other = FakeCluster::of("another", 1, &clock).await;
     let endpoints = vec![cluster.endpoint(1), other.endpoint(1)];
     let client = client(endpoints, &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     let (mine, theirs) = match guard.cluster_id() {
         CLUSTER_ID => (&cluster, &other),
         _ => (&other, &cluster),
@@ -425,7 +425,7 @@ async fn a_node_of_another_cluster_is_not_used() {
 async fn a_guard_outlives_its_client() {
     let (cluster, clock) = FakeCluster::start(1).await;
     let client = client(cluster.endpoints(), &clock);
-    let guard = client.acquire("r").ttl(TTL).await.unwrap();
+    let guard = within(client.acquire("r").ttl(TTL)).await.unwrap();
     drop(client);
     renew(&cluster, &clock).await;
     assert!(guard.check().is_ok());
@@ -438,7 +438,7 @@ async fn a_guard_outlives_its_client() {
 async fn a_lease_that_is_left_is_neither_released_nor_renewed() {
     let (cluster, clock) = FakeCluster::start(1).await;
     let client = client(cluster.endpoints(), &clock);
-    let bound = client.acquire("r").ttl(TTL).await.unwrap().leave();
+    let bound = within(client.acquire("r").ttl(TTL)).await.unwrap().leave();
     assert!(!bound.has_come(&clock.read()));
     drop(client);
     until("the task ends and its stream closes", || yes(cluster.streams(1) == 0)).await;
@@ -455,7 +455,7 @@ async fn waiters_of_two_clients_are_served_in_turn() {
     until("the second waits", || yes(cluster.acquires().len() == 2)).await;
     drop(guard);
     until_as_time_passes("the second holds", &clock, ms(5), || yes(pending.is_finished())).await;
-    assert_eq!(pending.await.unwrap().unwrap().token().get(), 2);
+    assert_eq!(within(pending).await.unwrap().unwrap().token().get(), 2);
 }
 
 #[tokio::test]
@@ -466,9 +466,9 @@ async fn a_bad_field_is_named_and_nothing_is_sent() {
         AcquireError::BadField(bad) => bad.field.into_owned(),
         other => panic!("{other}"),
     };
-    assert_eq!(field(client.acquire("").await.unwrap_err()), "resource");
-    assert_eq!(field(client.acquire("r").ttl(Duration::ZERO).await.unwrap_err()), "ttl");
-    assert_eq!(field(client.acquire("r").wait(TTL * 100_000).await.unwrap_err()), "wait");
-    assert_eq!(field(client.acquire("r").holder("a\nb").await.unwrap_err()), "holder");
+    assert_eq!(field(within(client.acquire("")).await.unwrap_err()), "resource");
+    assert_eq!(field(within(client.acquire("r").ttl(Duration::ZERO)).await.unwrap_err()), "ttl");
+    assert_eq!(field(within(client.acquire("r").wait(TTL * 100_000)).await.unwrap_err()), "wait");
+    assert_eq!(field(within(client.acquire("r").holder("a\nb")).await.unwrap_err()), "holder");
     assert!(cluster.log().is_empty());
 }

@@ -9,7 +9,7 @@ use leasehold_api::pb::lease::v1 as pb;
 use leasehold_client::{Client, ClientConfig, WatchError, WatchEventKind};
 use leasehold_types::{Revision, WatchRefusal};
 use support::fake_lease::FakeCluster;
-use support::{client, ms};
+use support::{client, ms, within};
 use tonic::Status;
 
 fn event(revision: u64) -> pb::Event {
@@ -40,7 +40,7 @@ async fn a_watch_from_now_on_says_where_it_starts_and_goes_on_from_there_after_a
     cluster.next_watch(vec![message(&[], 10), message(&[12], 12)]);
     let mut watch = client(cluster.endpoints(), &clock).watch("r", None).await.unwrap();
     assert_eq!(watch.started_after(), Revision(10));
-    assert_eq!(watch.next().await.unwrap().unwrap().revision, Revision(12));
+    assert_eq!(within(watch.next()).await.unwrap().unwrap().revision, Revision(12));
     assert_eq!(asked_after(&cluster), [None, Some(10)]);
 }
 
@@ -55,7 +55,7 @@ async fn story_7_a_watch_cut_between_two_events_of_one_batch_misses_neither_and_
         client(cluster.endpoints(), &clock).watch("", Some(Revision(10))).await.unwrap();
     let mut seen = Vec::new();
     while seen.len() < 6 {
-        seen.push(watch.next().await.unwrap().unwrap().revision.0);
+        seen.push(within(watch.next()).await.unwrap().unwrap().revision.0);
     }
     assert_eq!(seen, [11, 12, 13, 21, 22, 23]);
     assert_eq!(asked_after(&cluster), [Some(10), Some(20), Some(22)]);
@@ -85,8 +85,8 @@ async fn events_that_are_no_longer_kept_end_the_watch_with_a_clear_error() {
     cluster.next_watch(vec![message(&[], 10)]);
     cluster.next_watch(vec![Err(Problem::from(refusal).into())]);
     let mut watch = client(cluster.endpoints(), &clock).watch("", None).await.unwrap();
-    assert_eq!(watch.next().await.unwrap(), Err(WatchError::Refused(refusal)));
-    assert!(watch.next().await.is_none());
+    assert_eq!(within(watch.next()).await.unwrap(), Err(WatchError::Refused(refusal)));
+    assert!(within(watch.next()).await.is_none());
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn an_event_says_what_happened_to_whom() {
     let (cluster, clock) = FakeCluster::start(1).await;
     cluster.next_watch(vec![message(&[], 10), message(&[11], 11)]);
     let mut watch = client(cluster.endpoints(), &clock).watch("", None).await.unwrap();
-    let event = watch.next().await.unwrap().unwrap();
+    let event = within(watch.next()).await.unwrap().unwrap();
     assert_eq!((event.resource.as_str(), event.holder.as_str()), ("r", "h"));
     let WatchEventKind::Released { token: Some(token) } = event.kind else { panic!("{event:?}") };
     assert_eq!(token.get(), 5);

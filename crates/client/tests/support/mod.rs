@@ -26,6 +26,12 @@ pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Waits for an answer, with a bound.
+pub async fn within<T>(answer: impl IntoFuture<Output = T>) -> T {
+    let answer = tokio::time::timeout(Duration::from_secs(30), answer.into_future());
+    answer.await.expect("answered within the bound")
+}
+
 /// As [`until`], while the clock moves on by `step` at each look.
 pub async fn until_as_time_passes<T>(
     what: &str,
