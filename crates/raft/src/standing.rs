@@ -112,6 +112,18 @@ impl<RT: AsyncRuntime> StandingWatch<RT> {
         leader.map_or(Standing::Leaderless, |leader| Standing::Following { leader })
     }
 
+    /// Resolves when another than `leader` leads, as far as this node knows.
+    pub(crate) async fn superseded(&mut self, leader: &Member) {
+        loop {
+            match self.now() {
+                Standing::Leaderless => {}
+                Standing::Following { leader: now } if now == *leader => {}
+                Standing::Following { .. } | Standing::Leading { .. } => return,
+            }
+            self.changed().await;
+        }
+    }
+
     /// Resolves when it may have changed; never again once the node has stopped.
     pub(crate) async fn changed(&mut self) {
         if self.metrics.changed().await.is_err() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, future};
 use leasehold_api::pb::peer::v1 as pb;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
@@ -97,23 +97,27 @@ impl<RT: AsyncRuntime> Network<RT> {
         wire::append_reply_from_wire(reply).map_err(bad_reply)
     }
 
+    /// Waits for the first request before anything else: the library paces a peer that failed in the
+    /// stream of requests, so whoever fails without having asked it for one is called again at once.
     async fn append_stream(
         &self,
-        requests: Messages<AppendEntriesRequest<Types<RT>>>,
+        mut requests: Messages<AppendEntriesRequest<Types<RT>>>,
     ) -> Rpc<BoxStream<'static, Rpc<StreamAppendResult<Types<RT>>, RT>>, RT> {
+        let Some(first) = requests.next().await else {
+            return Ok(stream::empty().boxed());
+        };
         self.pass_gate()?;
         let sent = Arc::new(AtomicU64::new(0));
         let counter = sent.clone();
+        let requests = stream::once(future::ready(first)).chain(requests);
         let requests = requests.map(wire::append_to_wire).inspect(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        let within = self.shared.timing.append_reply;
-        let requests = requests.boxed();
+        let (requests, within) = (requests.boxed(), self.shared.timing.append_reply);
         let call = |link: &dyn PeerLink, call| link.stream_append(call, requests, within);
         let replies =
             self.shared.peers.call(&self.target, Lane::Log, call).await.map_err(rpc_error)?;
-        let replies = bounded_silence::<RT>(replies, sent, within);
-        let replies = replies.map(|reply| {
+        let replies = bounded_silence::<RT>(replies, sent, within).map(|reply| {
             wire::append_reply_from_wire(reply.map_err(rpc_error)?).map_err(bad_reply)
         });
         Ok(replies.boxed())

@@ -6,12 +6,13 @@ use std::time::Duration;
 use leasehold_api::pb::peer::v1 as pb;
 use leasehold_core::{Outcome, decode_outcomes, encode_commands};
 use leasehold_types::Fault;
-use openraft_rt::{AsyncRuntime, Instant};
+use openraft_rt::{AsyncRuntime, Instant, Select2};
 
 use super::Proposer;
 use super::flight::{Cargo, Landed, Purpose};
 use crate::Member;
 use crate::peers::{Peers, fault_from_wire};
+use crate::standing::StandingWatch;
 use crate::transport::PeerFault;
 
 impl<RT: AsyncRuntime> Proposer<RT> {
@@ -25,18 +26,29 @@ impl<RT: AsyncRuntime> Proposer<RT> {
             let (commands, waiters) =
                 batch.into_iter().map(|queued| (queued.command, queued.waiter)).unzip();
             let cargo = Cargo { commands, waiters };
-            let (peers, leader) = (self.peers.clone(), leader.clone());
-            let flight = forward::<RT>(peers, leader, cargo, self.timing.proposal_deadline);
+            let route = Route {
+                peers: self.peers.clone(),
+                leader: leader.clone(),
+                standing: self.standing.clone(),
+            };
+            let flight = forward::<RT>(route, cargo, self.timing.proposal_deadline);
             self.state.forwarding += 1;
             self.state.flights.push(Box::pin(flight));
         }
     }
 }
 
-/// Passes a batch on and tells everybody what became of it.
-async fn forward<RT: AsyncRuntime>(
+/// The way to the leader, and how long it is one.
+struct Route<RT: AsyncRuntime> {
     peers: Arc<Peers>,
     leader: Member,
+    standing: StandingWatch<RT>,
+}
+
+/// Passes a batch on and tells everybody what became of it. Whoever waits need not wait for a leader
+/// that another has followed.
+async fn forward<RT: AsyncRuntime>(
+    route: Route<RT>,
     cargo: Cargo<RT::Instant>,
     patience: Duration,
 ) -> Landed<RT::Instant> {
@@ -46,7 +58,17 @@ async fn forward<RT: AsyncRuntime>(
         commands: encode_commands(&cargo.commands).into(),
         waited_ms: u64::try_from((patience - left.min(patience)).as_millis()).unwrap_or(u64::MAX),
     };
-    match peers.forward(&leader, request, left).await {
+    let Route { peers, leader, mut standing } = route;
+    let answer = match RT::select2(
+        peers.forward(&leader, request, left),
+        standing.superseded(&leader),
+    )
+    .await
+    {
+        Select2::First(answer) => answer,
+        Select2::Second(()) => Err(PeerFault::NoAnswer { why: "another leads now".to_owned() }),
+    };
+    match answer {
         Ok(reply) => settle(reply.outcomes, cargo),
         // Nothing was taken in.
         Err(

@@ -1,15 +1,16 @@
 //! A network in memory whose paths can be cut, each direction by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use leasehold_raft::Member;
-use leasehold_raft::pb;
 use leasehold_raft::transport::{
     Answer, Answered, Handled, Lane, Messages, PeerFault, PeerHandler, PeerLink, Replies, Transport,
 };
+use leasehold_raft::{AsyncRuntime, Member, TokioRuntime, pb};
 use tokio::sync::watch;
 
 /// Who is reachable, and which paths are cut. Cutting a path loses what travels on it.
@@ -20,8 +21,8 @@ pub struct Net {
     answers: Arc<Mutex<BTreeMap<u64, u64>>>,
 }
 
-impl std::fmt::Debug for Net {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Net")
     }
 }
@@ -34,7 +35,12 @@ impl Net {
 
     /// The network as node `from` sees it.
     pub fn transport(&self, from: u64) -> Arc<dyn Transport> {
-        Arc::new(Port { net: self.clone(), from })
+        self.transport_on::<TokioRuntime>(from, Duration::ZERO)
+    }
+
+    /// The same on another runtime, where each message takes `delay`.
+    pub fn transport_on<RT: AsyncRuntime>(&self, from: u64, delay: Duration) -> Arc<dyn Transport> {
+        Arc::new(Port::<RT> { net: self.clone(), from, delay, runtime: PhantomData })
     }
 
     pub fn attach(&self, node: u64, handler: Arc<dyn PeerHandler>) {
@@ -63,34 +69,64 @@ impl Net {
         handler.ok_or_else(|| PeerFault::NotDelivered { why: format!("node {node} is down") })
     }
 
-    /// Returns when the path is open; what is dropped meanwhile is lost.
-    async fn travel(&self, from: u64, to: u64) {
+    async fn open(&self, from: u64, to: u64) {
         let mut cuts = self.cuts.subscribe();
         let open = cuts.wait_for(|cuts| !cuts.contains(&(from, to))).await;
         assert!(open.is_ok(), "the network lives as long as its links");
     }
 }
 
-#[derive(Debug)]
-struct Port {
+struct Port<RT> {
     net: Net,
     from: u64,
+    delay: Duration,
+    runtime: PhantomData<fn() -> RT>,
 }
 
-impl Transport for Port {
-    fn link(&self, member: &Member, _: Lane) -> Arc<dyn PeerLink> {
-        Arc::new(Link { net: self.net.clone(), from: self.from, to: member.node_id })
+impl<RT> fmt::Debug for Port<RT> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "port of node {}", self.from)
     }
 }
 
-#[derive(Clone, Debug)]
-struct Link {
+impl<RT: AsyncRuntime> Transport for Port<RT> {
+    fn link(&self, member: &Member, _: Lane) -> Arc<dyn PeerLink> {
+        let Self { net, from, delay, runtime } = self;
+        let (net, from, delay, runtime) = (net.clone(), *from, *delay, *runtime);
+        Arc::new(Link::<RT> { net, from, to: member.node_id, delay, runtime })
+    }
+}
+
+struct Link<RT> {
     net: Net,
     from: u64,
     to: u64,
+    delay: Duration,
+    runtime: PhantomData<fn() -> RT>,
 }
 
-impl Link {
+impl<RT> Clone for Link<RT> {
+    fn clone(&self) -> Self {
+        let Self { net, from, to, delay, runtime } = self;
+        Self { net: net.clone(), from: *from, to: *to, delay: *delay, runtime: *runtime }
+    }
+}
+
+impl<RT> fmt::Debug for Link<RT> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "link from node {} to node {}", self.from, self.to)
+    }
+}
+
+impl<RT: AsyncRuntime> Link<RT> {
+    /// Returns when a message has made its way; what is dropped meanwhile is lost.
+    async fn travel(&self, from: u64, to: u64) {
+        if !self.delay.is_zero() {
+            RT::sleep(self.delay).await;
+        }
+        self.net.open(from, to).await;
+    }
+
     fn call<T: Send + 'static>(
         &self,
         within: Duration,
@@ -98,18 +134,18 @@ impl Link {
     ) -> Answer<T> {
         let link = self.clone();
         async move {
-            let (net, from, to) = (link.net, link.from, link.to);
+            let (net, from, to) = (&link.net, link.from, link.to);
             let answer = async {
-                net.travel(from, to).await;
+                link.travel(from, to).await;
                 let handler = net.handler(to)?;
                 let by = handler.facts();
                 let reply = make(&*handler).await;
-                net.travel(to, from).await;
+                link.travel(to, from).await;
                 net.handler(to)?;
                 *net.answers.lock().expect("no panic").entry(to).or_default() += 1;
                 reply.map(|reply| Answered { by, reply })
             };
-            let timed = tokio::time::timeout(within, answer).await;
+            let timed = RT::timeout(within, answer).await;
             timed.unwrap_or_else(|_| Err(PeerFault::NoAnswer { why: "lost".to_owned() }))
         }
         .boxed()
@@ -117,11 +153,11 @@ impl Link {
 
     /// Items arrive while the path is open.
     fn carry<T: Send + 'static>(&self, items: Messages<T>, from: u64, to: u64) -> Messages<T> {
-        let net = self.net.clone();
+        let link = self.clone();
         let carried = items.then(move |item| {
-            let net = net.clone();
+            let link = link.clone();
             async move {
-                net.travel(from, to).await;
+                link.travel(from, to).await;
                 item
             }
         });
@@ -129,7 +165,7 @@ impl Link {
     }
 }
 
-impl PeerLink for Link {
+impl<RT: AsyncRuntime> PeerLink for Link<RT> {
     fn append(
         &self,
         call: pb::Call,
