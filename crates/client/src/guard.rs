@@ -177,3 +177,44 @@ impl Drop for LeaseGuard {
         self.end(None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use leasehold_clock::{Clock, Reading};
+
+    use super::*;
+    use crate::Validity;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    #[derive(Debug, Default)]
+    struct TestClock(Mutex<Reading>);
+
+    impl Clock for TestClock {
+        fn read(&self) -> Reading {
+            *self.0.lock().expect("not poisoned")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_loss_is_noticed_after_a_suspension_even_if_nobody_else_looks() {
+        let clock = Arc::new(TestClock::default());
+        let validity = Validity::proven(clock.read(), HOUR, HOUR);
+        let belief = Arc::new(SharedBelief::new(clock.clone(), validity));
+        let resource = ResourceName::new("r").expect("a name");
+        let token = FencingToken::new(1).expect("not zero");
+        let lease = HeldLease::new(ClaimKey(1), resource, token, HOUR, "c".into(), belief);
+        let waiting = lease.lost();
+        tokio::pin!(waiting);
+        tokio::select! {
+            biased;
+            reason = &mut waiting => panic!("{reason}"),
+            () = tokio::task::yield_now() => {}
+        }
+        clock.0.lock().expect("not poisoned").boot += HOUR;
+        let noticed = tokio::time::timeout(Duration::from_secs(30), waiting).await;
+        assert_eq!(noticed, Ok(LostReason::BoundPassed));
+    }
+}
