@@ -90,7 +90,9 @@ impl StoreRefusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchRefusal {
     /// Events after that revision are no longer kept: list, then watch from the list's revision.
-    #[error("events after revision {asked} are no longer kept; the oldest to watch after is {oldest}")]
+    #[error(
+        "events after revision {asked} are no longer kept; the oldest to watch after is {oldest}"
+    )]
     NotRetained {
         /// The revision asked for.
         asked: u64,
