@@ -43,11 +43,7 @@ impl TryFrom<pb::RenewRequest> for Renew {
         let count = tokens.len() + request_ids.len();
         if !(1..=RENEW_ITEMS_MAX).contains(&count) {
             let got = format!("{count} items");
-            return Err(BadField::new(
-                "tokens",
-                got,
-                "1 to 5,000 tokens and request ids together",
-            ));
+            return Err(BadField::new("tokens", got, "1 to 5,000 tokens and request ids together"));
         }
         let tokens = tokens.into_iter().enumerate().map(|(at, token)| {
             FencingToken::from_wire(token)
