@@ -92,8 +92,8 @@ pub struct NodeConfig {
     pub cluster_id: String,
     /// Its own id; a key of `members`.
     pub node_id: u64,
-    /// The members a new cluster is founded with. Every node must be given the same. Once the
-    /// cluster exists, the replicated membership counts.
+    /// The members a new cluster is founded with. Once the cluster exists, the replicated list of
+    /// members counts; the addresses in here, where there are any, count before the replicated ones.
     pub members: BTreeMap<u64, Member>,
     /// Durations.
     pub timing: Timing,

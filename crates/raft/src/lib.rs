@@ -32,6 +32,7 @@ mod barrier;
 mod chain;
 mod change;
 mod config;
+mod directory;
 mod execution;
 mod lease_clock;
 mod log;

@@ -45,8 +45,7 @@ impl<RT: AsyncRuntime> Observer<RT> {
     ) -> (Self, watch::Receiver<NodeStatus>) {
         let metrics = raft.metrics();
         let trust = config.timing.election_max;
-        let first =
-            status_of(&metrics.borrow_watched(), &progress.borrow(), &standing.now(), trust);
+        let first = status_of(&metrics.borrow_watched(), &progress.borrow(), &standing, trust);
         let (status, watched) = watch::channel(first);
         let (timing, snapshots) = (config.timing.clone(), config.snapshots.clone());
         let (snapshot_asked, orphaned) = (0, None);
@@ -112,9 +111,13 @@ impl<RT: AsyncRuntime> Observer<RT> {
     }
 
     fn publish(&self) {
-        let (standing, trust) = (self.standing.now(), self.timing.election_max);
-        let mut now =
-            status_of(&self.metrics.borrow_watched(), &self.progress.borrow(), &standing, trust);
+        let trust = self.timing.election_max;
+        let mut now = status_of(
+            &self.metrics.borrow_watched(),
+            &self.progress.borrow(),
+            &self.standing,
+            trust,
+        );
         self.status.send_if_modified(|status| {
             now.failed = status.failed.take().or(now.failed.take());
             let changed = *status != now;
@@ -141,20 +144,25 @@ impl<RT: AsyncRuntime> Observer<RT> {
 fn status_of<RT: AsyncRuntime>(
     metrics: &RaftMetrics<Types<RT>>,
     progress: &Progress,
-    standing: &Standing,
+    standing: &StandingWatch<RT>,
     trust: std::time::Duration,
 ) -> NodeStatus {
-    let members: BTreeMap<u64, Member> =
-        metrics.membership_config.nodes().map(|(id, member)| (*id, member.of(*id))).collect();
+    let directory = standing.directory();
+    let members: BTreeMap<u64, Member> = metrics
+        .membership_config
+        .nodes()
+        .map(|(id, member)| (*id, directory.member(*id, member)))
+        .collect();
     let role = role_of(metrics);
     let noted = progress.note.is_some_and(|note| note.term == metrics.current_term);
     let alone = metrics.membership_config.voter_ids().count() == 1;
     let heard = metrics.last_quorum_acked.as_ref().is_some_and(|at| at.elapsed() < trust);
     let leads = role == Role::Leader;
+    let standing = standing.now();
     let follows = role != Role::Stopped && matches!(standing, Standing::Following { .. });
     let leader = match standing {
         Standing::Leading { .. } => members.get(&metrics.id).cloned(),
-        Standing::Following { leader } => Some(leader.clone()),
+        Standing::Following { leader } => Some(leader),
         Standing::Leaderless => None,
     };
     let figures = progress.figures;

@@ -177,3 +177,68 @@ impl SnapshotFile {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use leasehold_core::Settings;
+    use leasehold_disk::fake::FakeDisk;
+
+    use super::*;
+    use crate::type_config::{Addresses, Leadership, Membership};
+
+    fn log_id(index: u64) -> LogId {
+        LogId::new(Leadership::new(2), index)
+    }
+
+    fn meta(index: u64) -> SnapshotMeta {
+        let members = BTreeMap::from([(1, Addresses::default()), (2, Addresses::default())]);
+        let members =
+            Membership::new(vec![BTreeSet::from([1, 2])], members).expect("voters are members");
+        let last_membership = StoredMembership::new(Some(log_id(0)), members);
+        SnapshotMeta { last_log_id: Some(log_id(index)), last_membership }
+    }
+
+    fn document(index: u64) -> Bytes {
+        encode(&meta(index), Some(&LeaseState::new(Settings::default()).freeze()))
+    }
+
+    #[test]
+    fn a_snapshot_says_what_it_covers_and_restores_the_state() {
+        let opened = Document::open(document(7)).expect("as written");
+        assert_eq!(opened.meta, meta(7));
+        let state = opened.restore().expect("as written").expect("founded");
+        assert_eq!(state.snapshot(), LeaseState::new(Settings::default()).snapshot());
+        let unfounded = Document::open(encode(&meta(1), None)).expect("as written");
+        assert!(unfounded.restore().expect("as written").is_none());
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let whole = document(7);
+        for bit in 0..whole.len() * 8 {
+            let mut damaged = whole.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(Document::open(damaged.into()).is_err(), "bit {bit}");
+        }
+        for len in 0..whole.len() {
+            assert!(Document::open(whole.slice(..len)).is_err(), "cut to {len}");
+        }
+    }
+
+    #[test]
+    fn an_older_snapshot_never_replaces_a_newer_one() {
+        let disk = FakeDisk::new(1);
+        let file = SnapshotFile::new(disk.mount());
+        for index in [5, 9, 7] {
+            file.store(Some(log_id(index)), &document(index)).expect("the disk works");
+        }
+        let again = SnapshotFile::new(disk.mount());
+        let (loaded, _) = again.load().expect("as written").expect("there is one");
+        assert_eq!(loaded.meta.last_log_id, Some(log_id(9)));
+        again.store(Some(log_id(8)), &document(8)).expect("the disk works");
+        let (loaded, _) = again.load().expect("as written").expect("there is one");
+        assert_eq!(loaded.meta.last_log_id, Some(log_id(9)));
+    }
+}

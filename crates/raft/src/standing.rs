@@ -14,6 +14,7 @@ use openraft::type_config::alias::WatchReceiverOf;
 use openraft_rt::{AsyncRuntime, Instant};
 
 use crate::Member;
+use crate::directory::Directory;
 use crate::type_config::Types;
 
 /// When a leader was last heard. The library keeps naming the leader it knew, however long ago that
@@ -73,11 +74,13 @@ impl Standing {
 pub(crate) struct StandingWatch<RT: AsyncRuntime> {
     metrics: WatchReceiverOf<Types<RT>, RaftServerMetrics<Types<RT>>>,
     heard: Arc<LeaderHeard<RT>>,
+    directory: Directory,
 }
 
 impl<RT: AsyncRuntime> Clone for StandingWatch<RT> {
     fn clone(&self) -> Self {
-        Self { metrics: self.metrics.clone(), heard: self.heard.clone() }
+        let Self { metrics, heard, directory } = self;
+        Self { metrics: metrics.clone(), heard: heard.clone(), directory: directory.clone() }
     }
 }
 
@@ -91,8 +94,9 @@ impl<RT: AsyncRuntime> StandingWatch<RT> {
     pub(crate) fn new(
         metrics: WatchReceiverOf<Types<RT>, RaftServerMetrics<Types<RT>>>,
         heard: Arc<LeaderHeard<RT>>,
+        directory: Directory,
     ) -> Self {
-        Self { metrics, heard }
+        Self { metrics, heard, directory }
     }
 
     /// Where this node stands now.
@@ -108,8 +112,16 @@ impl<RT: AsyncRuntime> StandingWatch<RT> {
         let leader = metrics
             .current_leader
             .filter(|leader| *leader != metrics.id && self.heard.lately())
-            .and_then(|leader| Some(metrics.membership_config.get_node(&leader)?.of(leader)));
+            .and_then(|leader| {
+                let logged = metrics.membership_config.get_node(&leader)?;
+                Some(self.directory.member(leader, logged))
+            });
         leader.map_or(Standing::Leaderless, |leader| Standing::Following { leader })
+    }
+
+    /// Where members are reached.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// Resolves when another than `leader` leads, as far as this node knows.

@@ -12,6 +12,7 @@ use openraft_rt::AsyncRuntime;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::barrier::{self, ReadPoints};
+use crate::directory::Directory;
 use crate::log::{LogReader, LogStore, recover};
 use crate::node::{Inner, Node};
 use crate::observer::Observer;
@@ -80,18 +81,24 @@ impl<RT: AsyncRuntime> Node<RT> {
 
         let peers = Arc::new(Peers::new(transport, gatekeeper.clone()));
         let gate = Arc::new(QuorumGate::new(&config.timing));
-        let network = NetworkFactory::new(
-            peers.clone(),
-            gate.clone(),
-            config.timing.clone(),
-            config.limits.clone(),
-        );
+        let directory = Directory::new(config.members.clone());
+        let network = NetworkFactory::new(peers.clone(), gate.clone(), directory.clone(), &config);
         let library = library_config(&config).map_err(storage)?;
         let raft = Raft::build(config.node_id, Arc::new(library), network, store, machine);
         let raft = raft.await.map_err(storage)?;
         gate.watch(raft.metrics());
 
-        let parts = Parts { config, raft, log, peers, gatekeeper, clock, progress: watched, feed };
+        let parts = Parts {
+            config,
+            directory,
+            raft,
+            log,
+            peers,
+            gatekeeper,
+            clock,
+            progress: watched,
+            feed,
+        };
         let node = parts.assemble(ended.map(|_| ()).boxed().shared());
         node.found_if_first().await?;
         Ok(node)
@@ -115,6 +122,7 @@ impl<RT: AsyncRuntime> Node<RT> {
 /// What a node is assembled from.
 struct Parts<RT: AsyncRuntime> {
     config: NodeConfig,
+    directory: Directory,
     raft: Raft<Types<RT>, StateMachine<RT>>,
     log: LogReader,
     peers: Arc<Peers>,
@@ -127,9 +135,9 @@ struct Parts<RT: AsyncRuntime> {
 impl<RT: AsyncRuntime> Parts<RT> {
     /// Starts the node's tasks: the library's own, the proposer, the barriers, the observer.
     fn assemble(self, log_ended: crate::node::Ended) -> Node<RT> {
-        let Self { config, raft, log, peers, gatekeeper, clock, progress, feed } = self;
+        let Self { config, directory, raft, log, peers, gatekeeper, clock, progress, feed } = self;
         let heard = Arc::new(LeaderHeard::new(config.timing.election_max));
-        let standing = StandingWatch::new(raft.server_metrics(), heard.clone());
+        let standing = StandingWatch::new(raft.server_metrics(), heard.clone(), directory);
         let (stop, stopped) = watch::channel(false);
         let queue = Arc::new(Queue::new(config.limits.clone()));
         let intake = Intake { queue: queue.clone() };

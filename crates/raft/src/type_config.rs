@@ -65,13 +65,6 @@ pub(crate) struct Addresses {
     pub(crate) peer: String,
 }
 
-impl Addresses {
-    /// The member with this id.
-    pub(crate) fn of(&self, node_id: u64) -> Member {
-        Member { node_id, client_address: self.client.clone(), peer_address: self.peer.clone() }
-    }
-}
-
 impl From<&Member> for Addresses {
     fn from(member: &Member) -> Self {
         Self { client: member.client_address.clone(), peer: member.peer_address.clone() }

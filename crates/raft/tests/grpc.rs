@@ -10,7 +10,7 @@ use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{DiskId, Identity};
 use leasehold_raft::transport::{Lane, PeerFault};
 use leasehold_raft::{Limits, Member, NodeConfig, Role, SnapshotPolicy, TokioNode, grpc, pb};
-use support::{BOUND, Options, ask, config, grant, start_on, until};
+use support::{BOUND, Options, ask, config, grant, until};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -62,7 +62,9 @@ impl Loopback {
             Identity::claim(&*disk.mount(), "test", id, DiskId([byte; 16])).expect("its own disk");
         let transport = grpc::transport(&config.timing, &config.limits);
         let limits = config.limits.clone();
-        let node = start_on(disk, config, identity, self.options.clock.clone(), transport).await;
+        let clock = self.options.clock.clone();
+        let node = TokioNode::start(config, identity, disk.mount(), clock, transport).await;
+        let node = node.expect("the node starts");
         let service = grpc::peer_service(node.peer_handler(), &limits);
         let (stop, stopped) = oneshot::channel::<()>();
         let server = Server::builder().add_service(service);
@@ -202,5 +204,26 @@ async fn a_repeated_request_after_a_failover_is_answered_as_it_stands() {
     let again = ask(cluster.node(other), command).await;
     assert_eq!(support::token(&again), support::token(&first));
     assert!(matches!(again.answer, Answer::Claim(_)));
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_cluster_whose_nodes_moved_to_other_addresses_finds_itself_again() {
+    let mut cluster = Loopback::start(Options::default()).await;
+    let leader = cluster.leader().await;
+    let before = grant(cluster.node(leader), "before", 60_000).await;
+    let mut listeners = Vec::new();
+    for id in 1..=3 {
+        cluster.kill(id).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let moved = listener.local_addr().expect("bound").to_string();
+        cluster.members.get_mut(&id).expect("a member").peer_address = moved;
+        listeners.push((id, listener));
+    }
+    for (id, listener) in listeners {
+        cluster.run(id, listener).await;
+    }
+    let after = grant(cluster.node(1), "after", 60_000).await;
+    assert!(after > before);
     cluster.shutdown().await;
 }

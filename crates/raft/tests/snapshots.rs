@@ -99,3 +99,16 @@ async fn a_log_that_grows_large_is_cut_before_it_grows_long() {
     until(cluster.node(1), "a snapshot", |status| status.snapshot_index.is_some()).await;
     cluster.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_damaged_snapshot_is_named_and_the_node_does_not_start() {
+    let snapshots = SnapshotPolicy { entries: 5, keep: 0, ..SnapshotPolicy::default() };
+    let mut cluster = Cluster::start(Options { nodes: 1, snapshots, ..Options::default() }).await;
+    many_entries(&cluster, 1, 30).await;
+    until(cluster.node(1), "a snapshot", |status| status.snapshot_index > Some(20)).await;
+    cluster.stop(1).await;
+    let bytes = cluster.disks[&1].contents("snapshot").expect("the one snapshot file");
+    cluster.disks[&1].flip_bit("snapshot", bytes.len() as u64 * 4).expect("it is there");
+    let error = cluster.try_start_node(1).await.expect_err("it is damaged");
+    assert!(error.to_string().contains("snapshot"), "{error}");
+}

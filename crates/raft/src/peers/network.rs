@@ -20,11 +20,12 @@ use openraft::{LogIdOptionExt, OptionalSend};
 use openraft_rt::{AsyncRuntime, Select2};
 
 use super::{Peers, QuorumGate};
+use crate::directory::Directory;
 use crate::state_machine::Snapshot;
 use crate::transport::{Lane, Messages, PeerFault, PeerLink, Replies};
 use crate::type_config::{Addresses, Types, Vote};
 use crate::wire::{self, BadMessage};
-use crate::{Limits, Member, Timing};
+use crate::{Limits, Member, NodeConfig, Timing};
 
 type Rpc<T, RT> = Result<T, RPCError<Types<RT>>>;
 
@@ -38,6 +39,7 @@ pub(crate) struct NetworkFactory<RT: AsyncRuntime> {
 struct Shared<RT: AsyncRuntime> {
     peers: Arc<Peers>,
     gate: Arc<QuorumGate<RT>>,
+    directory: Directory,
     timing: Timing,
     limits: Limits,
 }
@@ -46,10 +48,11 @@ impl<RT: AsyncRuntime> NetworkFactory<RT> {
     pub(crate) fn new(
         peers: Arc<Peers>,
         gate: Arc<QuorumGate<RT>>,
-        timing: Timing,
-        limits: Limits,
+        directory: Directory,
+        config: &NodeConfig,
     ) -> Self {
-        Self { shared: Arc::new(Shared { peers, gate, timing, limits }) }
+        let (timing, limits) = (config.timing.clone(), config.limits.clone());
+        Self { shared: Arc::new(Shared { peers, gate, directory, timing, limits }) }
     }
 }
 
@@ -57,11 +60,19 @@ impl<RT: AsyncRuntime> RaftNetworkFactory<Types<RT>> for NetworkFactory<RT> {
     type Network = Network<RT>;
 
     async fn new_client(&mut self, target: u64, node: &Addresses) -> Network<RT> {
-        Network { target: node.of(target), shared: self.shared.clone(), pipelined: true }
+        Network {
+            target: self.shared.directory.member(target, node),
+            shared: self.shared.clone(),
+            pipelined: true,
+        }
     }
 
     async fn new_heartbeat_client(&mut self, target: u64, node: &Addresses) -> Network<RT> {
-        Network { target: node.of(target), shared: self.shared.clone(), pipelined: false }
+        Network {
+            target: self.shared.directory.member(target, node),
+            shared: self.shared.clone(),
+            pipelined: false,
+        }
     }
 }
 

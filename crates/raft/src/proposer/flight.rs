@@ -11,7 +11,7 @@ use openraft::type_config::alias::OneshotReceiverOf;
 use openraft_rt::{AsyncRuntime, Instant};
 
 use super::Queued;
-use super::queue::Waiter;
+use super::queued::Waiter;
 use crate::type_config::Types;
 
 /// A batch on its way.

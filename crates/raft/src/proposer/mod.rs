@@ -14,6 +14,7 @@ mod flight;
 mod follow;
 mod lead;
 mod queue;
+mod queued;
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ use crate::type_config::Types;
 use crate::{Limits, Proposal, Timing};
 
 use flight::{Flight, Landed, Purpose};
-pub(crate) use queue::{Origin, Queue, Queued};
+pub(crate) use queue::Queue;
+pub(crate) use queued::{Origin, Queued};
 
 /// Where commands are handed in.
 pub(crate) struct Intake<RT: AsyncRuntime> {

@@ -13,9 +13,9 @@ use leasehold_clock::{Clock, MachineClock, Reading};
 use leasehold_core::{Acquire, Answer, Command, Outcome, Renew, Settings, Standing};
 use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{BootId, DiskId, Identity};
-use leasehold_raft::transport::Transport;
 use leasehold_raft::{
-    Execution, Limits, Member, NodeConfig, NodeStatus, Role, SnapshotPolicy, Timing, TokioNode,
+    Execution, Limits, Member, NodeConfig, NodeStatus, Role, SnapshotPolicy, StartError, Timing,
+    TokioNode,
 };
 use leasehold_types::{Fault, FencingToken, Holder, LeaseTtl, RequestId, ResourceName, WaitLimit};
 use tokio::time::timeout;
@@ -71,12 +71,17 @@ impl Cluster {
     }
 
     pub async fn start_node(&mut self, id: u64) {
+        self.try_start_node(id).await.expect("the node starts");
+    }
+
+    pub async fn try_start_node(&mut self, id: u64) -> Result<(), StartError> {
         let (config, identity) = (self.config(id), self.identity(id));
-        let transport = self.net.transport(id);
-        let clock = self.options.clock.clone();
-        let node = start_on(&self.disks[&id], config, identity, clock, transport).await;
+        let (transport, clock) = (self.net.transport(id), self.options.clock.clone());
+        let disk = self.disks[&id].mount();
+        let node = TokioNode::start(config, identity, disk, clock, transport).await?;
         self.net.attach(id, node.peer_handler());
         self.nodes.insert(id, node);
+        Ok(())
     }
 
     fn identity(&self, id: u64) -> Identity {
@@ -188,17 +193,6 @@ pub fn config(id: u64, options: &Options) -> NodeConfig {
         execution: Execution::Threads,
         settings: options.settings.clone(),
     }
-}
-
-pub async fn start_on(
-    disk: &FakeDisk,
-    config: NodeConfig,
-    identity: Identity,
-    clock: Arc<dyn Clock>,
-    transport: Arc<dyn Transport>,
-) -> TokioNode {
-    let started = TokioNode::start(config, identity, disk.mount(), clock, transport);
-    started.await.expect("the node starts")
 }
 
 /// A clock that stands still unless it is moved.
