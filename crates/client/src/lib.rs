@@ -127,3 +127,8 @@ pub use watch::{Watch, WatchEvent, WatchEventKind};
 
 /// The words that client, cluster and store share.
 pub use leasehold_types as types;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

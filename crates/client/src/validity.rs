@@ -13,7 +13,6 @@
 //!
 //! Deliberately absent: IO, timers, and any way to make a proof of a push.
 
-use std::fmt;
 use std::time::Duration;
 
 use leasehold_clock::Reading;
@@ -90,28 +89,21 @@ impl LeaseState {
 }
 
 /// Why a lease is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum LostReason {
     /// The proven bound passed without an answer to a renewal. The cluster may still hold the lease
     /// for this process; it is released in the background all the same.
+    #[error("no renewal was answered in time")]
     BoundPassed,
     /// The cluster said that the lease has ended.
+    #[error("the cluster ended it ({0})")]
     Ended(EndReason),
     /// The cluster knows no such lease.
+    #[error("the cluster knows no such lease")]
     NotHolder,
     /// This process released it, or dropped its guard.
+    #[error("released here")]
     Released,
-}
-
-impl fmt::Display for LostReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BoundPassed => f.write_str("no renewal was answered in time"),
-            Self::Ended(why) => write!(f, "the cluster ended it ({why})"),
-            Self::NotHolder => f.write_str("the cluster knows no such lease"),
-            Self::Released => f.write_str("released here"),
-        }
-    }
 }
 
 /// What is proven about one claim so far: the latest bound, and whether to doubt a further one.
