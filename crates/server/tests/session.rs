@@ -272,11 +272,11 @@ async fn a_client_that_does_not_read_is_renewed_until_its_stream_is_ended() {
     let (mut session, _) = Session::open(&mut cluster.lease(0)).await;
     let request = acquire_waiting("r");
     let lease = lease_of(session.ask(Command::Acquire(request)).await);
-    // Nothing is read from here on. Each answer to these is more than a megabyte.
+    // Nothing is read from here on. Each answer to these is more than half a megabyte.
     let unknown = |tokens| Command::Renew(pb::RenewRequest { tokens, request_ids: vec![] });
     let own = || unknown(vec![lease.token]);
     for _ in 0..5 {
-        session.send(unknown((1_000_000..1_010_000).collect())).await;
+        session.send(unknown((1_000_000..1_005_000).collect())).await;
         session.send(own()).await;
     }
     // By now the lease would be over, had the unread answers held up the renewals.
@@ -287,8 +287,8 @@ async fn a_client_that_does_not_read_is_renewed_until_its_stream_is_ended() {
         let state = get(&mut client, "r").await;
         assert_eq!(state.lease.expect("still held").token, lease.token);
     }
-    for _ in 0..30 {
-        session.send(unknown((1_000_000..1_010_000).collect())).await;
+    for _ in 0..60 {
+        session.send(unknown((1_000_000..1_005_000).collect())).await;
     }
     eventually("the stream is ended and has made room for another", async || {
         let silent = tokio_stream::pending::<pb::SessionRequest>();
