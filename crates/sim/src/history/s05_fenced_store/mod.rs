@@ -1,0 +1,96 @@
+//! S5: a fenced store refuses what is stale, and nothing else, and keeps what it acknowledged.
+//!
+//! (a) In the order of the store's revisions, the tokens accepted on a resource never fall. (b) After
+//! a token was accepted, nothing smaller that is sent later is. (c) A refusal as stale names a reason
+//! that exists: something larger was presented before. (d) A token is accepted only on the resource it
+//! was granted for. (e) What was acknowledged is there until a later write replaces it.
+
+mod marks;
+mod order;
+mod survival;
+
+use std::collections::BTreeMap;
+
+use super::evidence::Evidence;
+use super::record::{Mutation, Record, Span, Token, Write};
+use super::report::{Property, Violation};
+
+/// (a) to (e).
+pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let efforts = efforts(evidence);
+    let mut violations = order::check(&efforts);
+    violations.extend(marks::check(evidence));
+    violations.extend(survival::check(evidence, &efforts));
+    violations
+}
+
+fn violation(lines: &[usize], story: String) -> Violation {
+    Violation::new(Property::S5FencedStore, lines, story)
+}
+
+/// One write, however often it was sent.
+#[derive(Clone, Debug)]
+pub(super) struct Effort<'a> {
+    pub(super) store: &'a str,
+    pub(super) resource: &'a str,
+    pub(super) token: Token,
+    pub(super) sequence: u64,
+    pub(super) mutations: &'a [Mutation],
+    /// From the first time it was sent to the first time it was acknowledged.
+    pub(super) span: Span,
+    /// The store's revision, once acknowledged.
+    pub(super) revision: Option<u64>,
+    pub(super) line: usize,
+}
+
+/// All writes that happened or may have. A sequence of 0 never repeats itself.
+fn efforts<'a>(evidence: &Evidence<'a>) -> Vec<Effort<'a>> {
+    let mut by_name: BTreeMap<(&str, &str, Token, u64, usize), Effort<'_>> = BTreeMap::new();
+    for line in &evidence.history.lines {
+        let Record::Write(write) = &line.record else { continue };
+        if write.outcome.refused().is_some() {
+            continue;
+        }
+        let unrepeated = if write.sequence == 0 { line.number } else { 0 };
+        let name = (
+            write.store.as_str(),
+            write.resource.as_str(),
+            write.token,
+            write.sequence,
+            unrepeated,
+        );
+        let effort = by_name.entry(name).or_insert_with(|| first_sent(line.number, write));
+        effort.add(line.number, write);
+    }
+    by_name.into_values().collect()
+}
+
+fn first_sent(line: usize, write: &Write) -> Effort<'_> {
+    Effort {
+        store: &write.store,
+        resource: &write.resource,
+        token: write.token,
+        sequence: write.sequence,
+        mutations: &write.mutations,
+        span: Span { invoked_ns: u64::MAX, answered_ns: u64::MAX },
+        revision: None,
+        line,
+    }
+}
+
+impl Effort<'_> {
+    fn add(&mut self, line: usize, write: &Write) {
+        let span = Span::new(write.invoked_ns, write.answered_ns, &write.outcome);
+        self.span.invoked_ns = self.span.invoked_ns.min(span.invoked_ns);
+        if span.answered_ns < self.span.answered_ns {
+            self.span.answered_ns = span.answered_ns;
+            self.line = line;
+        }
+        self.revision = self.revision.or(write.outcome.ok().map(|written| written.revision));
+    }
+
+    /// What it does to a key last, if anything.
+    fn last_change(&self, key: &str) -> Option<&Mutation> {
+        self.mutations.iter().rfind(|mutation| mutation.key() == key)
+    }
+}

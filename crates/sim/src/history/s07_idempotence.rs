@@ -1,0 +1,71 @@
+//! S7: one request id, one token; one (token, sequence), one write.
+
+use std::collections::BTreeMap;
+
+use super::evidence::Evidence;
+use super::grants::Sighting;
+use super::record::{Mutation, Record, Token};
+use super::report::{Property, Violation};
+
+/// Claims by their request ids, writes by their sequences.
+pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let mut violations = claims(evidence);
+    violations.extend(writes(evidence));
+    violations
+}
+
+fn claims(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let mut first: BTreeMap<&str, &Sighting<'_>> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for this in &evidence.sightings {
+        let Some(request) = this.request else { continue };
+        let known = first.entry(request).or_insert(this);
+        if known.token != this.token {
+            let story = format!(
+                "request {request} was granted twice, as token {} and as token {}",
+                known.token, this.token
+            );
+            let lines = [known.line, this.line];
+            violations.push(Violation::new(Property::S7Idempotence, &lines, story));
+        }
+    }
+    violations
+}
+
+struct Sent<'a> {
+    line: usize,
+    mutations: &'a [Mutation],
+    acknowledged: Option<(u64, usize)>,
+}
+
+fn writes(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let mut first: BTreeMap<(&str, &str, Token, u64), Sent<'_>> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for line in &evidence.history.lines {
+        let Record::Write(write) = &line.record else { continue };
+        if write.sequence == 0 {
+            continue;
+        }
+        let name = (write.store.as_str(), write.resource.as_str(), write.token, write.sequence);
+        let title = format!("write ({}, {}) on {}", write.token, write.sequence, write.resource);
+        let sent = first.entry(name).or_insert(Sent {
+            line: line.number,
+            mutations: &write.mutations,
+            acknowledged: None,
+        });
+        if sent.mutations != write.mutations {
+            let story = format!("{title} was sent with two contents");
+            let lines = [sent.line, line.number];
+            violations.push(Violation::new(Property::S7Idempotence, &lines, story));
+        }
+        let Some(written) = write.outcome.ok() else { continue };
+        let (revision, earlier) = *sent.acknowledged.get_or_insert((written.revision, line.number));
+        if revision != written.revision {
+            let now = written.revision;
+            let story = format!("{title} was applied twice, at revisions {revision} and {now}");
+            let lines = [earlier, line.number];
+            violations.push(Violation::new(Property::S7Idempotence, &lines, story));
+        }
+    }
+    violations
+}

@@ -1,0 +1,157 @@
+//! S9: a read tells what was current at the revision it names. That this revision was current while
+//! the read was under way is for the order of revisions to tell.
+
+use std::collections::BTreeMap;
+
+use super::evidence::Evidence;
+use super::lives::Lives;
+use super::record::{Record, Token};
+use super::report::{Property, Violation};
+
+/// What one read says of one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct View {
+    revision: u64,
+    token: Option<Token>,
+    line: usize,
+}
+
+/// Reads against leases, and reads against each other.
+pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (resource, mut views) in views(evidence) {
+        views.sort_unstable();
+        if let Some(lives) = evidence.lives.get(resource) {
+            against_leases(resource, lives, &views, &mut violations);
+        }
+        against_each_other(resource, &views, &mut violations);
+    }
+    violations
+}
+
+fn violation(lines: &[usize], story: String) -> Violation {
+    Violation::new(Property::S9Reads, lines, story)
+}
+
+fn views<'a>(evidence: &Evidence<'a>) -> BTreeMap<&'a str, Vec<View>> {
+    let mut views: BTreeMap<&str, Vec<View>> = BTreeMap::new();
+    for line in &evidence.history.lines {
+        let line_number = line.number;
+        match &line.record {
+            Record::Get(call) => {
+                if let Some(seen) = call.outcome.ok()
+                    && let Some(revision) = seen.revision
+                {
+                    let view = View { revision, token: seen.token, line: line_number };
+                    views.entry(&call.resource).or_default().push(view);
+                }
+            }
+            Record::List(call) => {
+                let Some(page) = call.outcome.ok() else { continue };
+                let Some(revision) = page.revision else { continue };
+                for held in &page.resources {
+                    let view = View { revision, token: Some(held.token), line: line_number };
+                    views.entry(&held.resource).or_default().push(view);
+                }
+                for resource in evidence.lives.keys() {
+                    if is_listed_free(resource, call, page) {
+                        let view = View { revision, token: None, line: line_number };
+                        views.entry(resource).or_default().push(view);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    views
+}
+
+/// Whether a page covers a resource and does not have it.
+fn is_listed_free(
+    resource: &str,
+    call: &super::record::List,
+    page: &super::record::Listed,
+) -> bool {
+    let last = page.resources.last().map(|held| held.resource.as_str());
+    let covered = !page.more || last.is_some_and(|last| resource <= last);
+    let asked = resource.starts_with(&call.prefix) && resource > call.after.as_str();
+    asked && covered && !page.resources.iter().any(|held| held.resource == resource)
+}
+
+/// The leases of a resource lie one behind the other, in the order of their tokens, so for each view
+/// there is one lease that it can have missed: the last that was live at or before its revision.
+fn against_leases(resource: &str, lives: &Lives, views: &[View], violations: &mut Vec<Violation>) {
+    let leases: Vec<_> = lives.iter().filter_map(|(t, n)| Some((t, *n.life, n.life.live?))).collect();
+    for view in views {
+        let before = leases.partition_point(|(_, _, (first, _))| first.0 <= view.revision);
+        let Some((token, life, (first, last))) = before.checked_sub(1).map(|at| leases[at]) else {
+            continue;
+        };
+        let is_live = view.revision <= last.0;
+        let has_ended = life.ended.is_some_and(|ended| ended.0 <= view.revision);
+        let (lines, story) = match view.token {
+            Some(seen) if seen < token => {
+                let story = format!("after token {token} had been granted at {}", first.0);
+                ([view.line, first.1], format!("token {seen} was read as the holder {story}"))
+            }
+            Some(seen) if seen == token && has_ended => {
+                let ended = life.ended.map_or(first, |ended| ended);
+                let story = format!("token {seen} was read as the holder after it ended");
+                ([view.line, ended.1], format!("{story} at {}", ended.0))
+            }
+            Some(seen) if seen > token && is_live => {
+                let story = format!("token {seen} was read as the holder while token {token} was");
+                ([view.line, last.1], story)
+            }
+            None if is_live => {
+                let story = format!("it was read as free while token {token} was live");
+                ([view.line, last.1], story)
+            }
+            _ => continue,
+        };
+        let story = format!("{resource} at revision {}: {story}", view.revision);
+        violations.push(violation(&lines, story));
+    }
+    too_early(resource, lives, views, violations);
+}
+
+/// A lease is not read before the event that granted it.
+fn too_early(resource: &str, lives: &Lives, views: &[View], violations: &mut Vec<Violation>) {
+    let granted: BTreeMap<Token, (u64, usize)> =
+        lives.iter().filter_map(|(token, around)| Some((token, around.life.granted?))).collect();
+    for view in views {
+        if let Some(granted) = view.token.and_then(|token| granted.get(&token))
+            && view.revision < granted.0
+        {
+            let story = format!(
+                "{resource} was read as held at revision {}, before the grant at {}",
+                view.revision, granted.0
+            );
+            violations.push(violation(&[view.line, granted.1], story));
+        }
+    }
+}
+
+/// In the order of revisions tokens only grow, and one revision has one holder.
+fn against_each_other(resource: &str, views: &[View], violations: &mut Vec<Violation>) {
+    let mut latest: Option<(Token, usize)> = None;
+    let mut freed: Option<Token> = None;
+    for pair in views.windows(2) {
+        let (one, next) = (pair[0], pair[1]);
+        if one.revision == next.revision && one.token != next.token {
+            let story = format!("{resource} was read in two ways at revision {}", one.revision);
+            violations.push(violation(&[one.line, next.line], story));
+        }
+    }
+    for view in views {
+        match (view.token, latest) {
+            (Some(token), Some((before, line))) if token < before || freed == Some(token) => {
+                let story = format!("{resource} went back to token {token} after it was over");
+                violations.push(violation(&[line, view.line], story));
+            }
+            (Some(token), _) => latest = Some((token, view.line)),
+            (None, Some((before, _))) => freed = Some(before),
+            (None, None) => {}
+        }
+    }
+}

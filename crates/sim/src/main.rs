@@ -1,0 +1,26 @@
+//! The `leasehold-sim` command: one verb a file in [`verbs`].
+
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Checks what Leasehold promises.
+#[derive(Debug, Parser)]
+#[command(name = "leasehold-sim", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Check(verbs::check::CheckArgs),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().verb {
+        Verb::Check(args) => verbs::check::run(&args),
+    }
+}

@@ -1,0 +1,3 @@
+//! What the command does, one file a verb, each with its arguments and help.
+
+pub(crate) mod check;

@@ -1,0 +1,107 @@
+//! The fast checks against a full search that knows nothing of revisions.
+
+use std::cell::Cell;
+
+use leasehold_sim::history::record::Record;
+use leasehold_sim::history::search::{Verdict, search};
+use leasehold_sim::history::{History, check};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::generator::{Shape, good};
+use crate::mutations;
+use crate::wild::disturb;
+
+/// The worst verdict of any resource.
+fn searched(history: &History) -> Verdict {
+    let verdicts: Vec<Verdict> = search(history).into_values().collect();
+    let any = |wanted| verdicts.contains(&wanted);
+    if any(Verdict::NotLinearizable) {
+        Verdict::NotLinearizable
+    } else if any(Verdict::GaveUp) {
+        Verdict::GaveUp
+    } else {
+        Verdict::Linearizable
+    }
+}
+
+fn told(records: &[Record]) -> String {
+    let lines = records.iter().map(|record| serde_json::to_string(record).expect("a line"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Runs many cases of one test, the same ones every time.
+fn for_seeds(cases: u32, test: impl Fn(u64) -> Result<(), TestCaseError>) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(
+        config,
+        proptest::test_runner::TestRng::deterministic_rng(
+            proptest::test_runner::RngAlgorithm::ChaCha,
+        ),
+    );
+    runner.run(&any::<u64>().no_shrink(), test).unwrap_or_else(|failed| panic!("{failed}"));
+}
+
+#[test]
+fn both_accept_good_histories() {
+    const CASES: u32 = 2_000;
+    let gave_up = Cell::new(0);
+    for_seeds(CASES, |seed| {
+        let records = good(seed, Shape::SMALL);
+        let history = History::from_records(records.clone());
+        let report = check(&history);
+        prop_assert!(report.is_clean(), "{report}\n{}", told(&records));
+        match searched(&history) {
+            Verdict::Linearizable => {}
+            Verdict::GaveUp => gave_up.set(gave_up.get() + 1),
+            Verdict::NotLinearizable => {
+                return Err(TestCaseError::fail(format!("rejected\n{}", told(&records))));
+            }
+        }
+        Ok(())
+    });
+    assert!(gave_up.get() * 100 <= CASES, "{} of {CASES} too large to search", gave_up.get());
+}
+
+/// Whatever the search rejects, the fast checks reject.
+fn compare(cases: u32, least_rejected: u32, change: impl Fn(&mut Vec<Record>, u64) -> bool) {
+    let (changed, rejected, gave_up) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    for_seeds(cases, |seed| {
+        let mut records = good(seed, Shape::SMALL);
+        if !change(&mut records, seed) {
+            return Ok(());
+        }
+        changed.set(changed.get() + 1);
+        let history = History::from_records(records.clone());
+        match searched(&history) {
+            Verdict::Linearizable => {}
+            Verdict::GaveUp => gave_up.set(gave_up.get() + 1),
+            Verdict::NotLinearizable => {
+                rejected.set(rejected.get() + 1);
+                let report = check(&history);
+                prop_assert!(!report.is_clean(), "only the search rejects\n{}", told(&records));
+            }
+        }
+        Ok(())
+    });
+    let (changed, rejected, gave_up) = (changed.get(), rejected.get(), gave_up.get());
+    assert!(rejected >= least_rejected, "{rejected} of {changed} rejected");
+    assert!(gave_up * 50 <= changed, "{gave_up} of {changed} too large to search");
+}
+
+#[test]
+fn the_fast_checks_reject_whatever_mutation_the_search_rejects() {
+    let mutations = mutations::all();
+    compare(2_500, 250, |records, seed| {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mutation = &mutations[random.usize(0..mutations.len())];
+        (mutation.apply)(records, &mut random)
+    });
+}
+
+#[test]
+fn the_fast_checks_reject_whatever_disturbance_the_search_rejects() {
+    compare(3_000, 800, |records, seed| {
+        disturb(records, &mut fastrand::Rng::with_seed(seed))
+    });
+}
