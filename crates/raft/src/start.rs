@@ -24,7 +24,7 @@ use crate::standing::{LeaderHeard, StandingWatch};
 use crate::state_machine::{Outlets, StateMachine};
 use crate::transport::Transport;
 use crate::type_config::{Addresses, Types};
-use crate::{NodeConfig, SnapshotPolicy, Timing};
+use crate::{Change, NodeConfig, SnapshotPolicy, Timing};
 
 /// Why a node does not start.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -59,6 +59,24 @@ impl<RT: AsyncRuntime> Node<RT> {
         clock: Arc<dyn Clock>,
         transport: Arc<dyn Transport>,
     ) -> Result<Self, StartError> {
+        let (feed, _) = broadcast::channel(config.limits.feed_lag_max);
+        Self::start_telling(feed, config, identity, disk, clock, transport).await
+    }
+
+    /// [`Node::start`], for a listener that must not miss what the log replays: who subscribes to
+    /// `feed` beforehand hears of the snapshot that the state starts from, if there is one, and of
+    /// every batch after it, as far as the feed's own bound allows.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_telling(
+        feed: broadcast::Sender<Arc<Change>>,
+        config: NodeConfig,
+        identity: Identity,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, StartError> {
         config.check()?;
         check_identity(&config, &identity)?;
         remove_temporaries(&*disk).map_err(storage)?;
@@ -66,7 +84,6 @@ impl<RT: AsyncRuntime> Node<RT> {
         let gatekeeper = Arc::new(Gatekeeper::new(&identity, config.boot_id, memory));
 
         let (progress, watched) = watch::channel(Progress::default());
-        let (feed, _) = broadcast::channel(config.limits.feed_lag_max);
         let outlets = Outlets { progress, feed: feed.clone() };
         let file = SnapshotFile::new(disk.clone());
         let machine =
@@ -129,7 +146,7 @@ struct Parts<RT: AsyncRuntime> {
     gatekeeper: Arc<Gatekeeper>,
     clock: Arc<dyn Clock>,
     progress: watch::Receiver<Progress>,
-    feed: broadcast::Sender<Arc<crate::Change>>,
+    feed: broadcast::Sender<Arc<Change>>,
 }
 
 impl<RT: AsyncRuntime> Parts<RT> {

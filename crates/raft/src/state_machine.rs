@@ -74,6 +74,7 @@ impl<RT: AsyncRuntime> StateMachine<RT> {
             machine.applied = document.meta.last_log_id;
             machine.membership = document.meta.last_membership;
             machine.publish();
+            machine.tell_snapshot();
         }
         Ok(machine)
     }
@@ -159,6 +160,17 @@ impl<RT: AsyncRuntime> StateMachine<RT> {
         let _ = self.outlets.feed.send(Arc::new(change));
     }
 
+    /// What lies before the state as it now is will not be told.
+    fn tell_snapshot(&self) {
+        if let (Some(log_id), Some(state)) = (self.applied, &self.state) {
+            self.tell(Change::SnapshotInstalled {
+                log_index: log_id.index,
+                revision: state.revision(),
+                at: state.now(),
+            });
+        }
+    }
+
     fn meta(&self) -> SnapshotMeta {
         SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() }
     }
@@ -215,13 +227,7 @@ impl<RT: AsyncRuntime> RaftStateMachine<Types<RT>> for StateMachine<RT> {
         self.applied = opened.meta.last_log_id;
         self.membership = opened.meta.last_membership;
         self.publish();
-        if let (Some(log_id), Some(state)) = (self.applied, &self.state) {
-            self.tell(Change::SnapshotInstalled {
-                log_index: log_id.index,
-                revision: state.revision(),
-                at: state.now(),
-            });
-        }
+        self.tell_snapshot();
         Ok(())
     }
 
