@@ -1,6 +1,7 @@
 //! Watches the node: keeps its status, takes snapshots when the log grows large, notices when it died.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::Fatal;
@@ -11,6 +12,7 @@ use openraft_rt::AsyncRuntime;
 use tokio::sync::watch;
 
 use crate::log::LogReader;
+use crate::peers::Gatekeeper;
 use crate::progress::Progress;
 use crate::standing::{Standing, StandingWatch};
 use crate::state_machine::StateMachine;
@@ -23,6 +25,7 @@ pub(crate) struct Observer<RT: AsyncRuntime> {
     standing: StandingWatch<RT>,
     metrics: WatchReceiverOf<Types<RT>, RaftMetrics<Types<RT>>>,
     log: LogReader,
+    gatekeeper: Arc<Gatekeeper>,
     progress: watch::Receiver<Progress>,
     stop: watch::Receiver<bool>,
     status: watch::Sender<NodeStatus>,
@@ -39,6 +42,7 @@ impl<RT: AsyncRuntime> Observer<RT> {
         raft: &Raft<Types<RT>, StateMachine<RT>>,
         standing: StandingWatch<RT>,
         log: LogReader,
+        gatekeeper: Arc<Gatekeeper>,
         progress: watch::Receiver<Progress>,
         stop: watch::Receiver<bool>,
         config: &NodeConfig,
@@ -54,6 +58,7 @@ impl<RT: AsyncRuntime> Observer<RT> {
             standing,
             metrics,
             log,
+            gatekeeper,
             progress,
             stop,
             status,
@@ -72,7 +77,7 @@ impl<RT: AsyncRuntime> Observer<RT> {
             self.keep_log_small().await;
             if self.status.borrow().failed.is_some() {
                 tracing::error!(failed = ?self.status.borrow().failed, "the node has stopped for good");
-                return;
+                break;
             }
             RT::sleep(self.timing.heartbeat / 10).await;
         }
@@ -119,7 +124,11 @@ impl<RT: AsyncRuntime> Observer<RT> {
             trust,
         );
         self.status.send_if_modified(|status| {
-            now.failed = status.failed.take().or(now.failed.take());
+            let forgets = || {
+                let why = self.gatekeeper.storage_fault()?.to_owned();
+                Some(NodeFailure::Storage { why })
+            };
+            now.failed = status.failed.take().or(now.failed.take()).or_else(forgets);
             let changed = *status != now;
             *status = now;
             changed

@@ -166,7 +166,7 @@ impl<RT: AsyncRuntime> Parts<RT> {
         };
         let handler = Handler {
             raft: raft.clone(),
-            gatekeeper,
+            gatekeeper: gatekeeper.clone(),
             heard,
             intake: intake.clone(),
             read_points: read_points.clone(),
@@ -177,6 +177,7 @@ impl<RT: AsyncRuntime> Parts<RT> {
             &raft,
             standing.clone(),
             log.clone(),
+            gatekeeper.clone(),
             progress.clone(),
             stopped.clone(),
             &config,

@@ -5,11 +5,11 @@
 //! compares that with what is remembered, durably, of that node.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use leasehold_api::pb::peer::v1 as pb;
-use leasehold_disk::{BootId, DiskId, Identity, PeerMemory};
+use leasehold_disk::{AdmitError, BootId, DiskId, Identity, PeerMemory};
 
 use crate::transport::PeerFault;
 
@@ -18,6 +18,8 @@ use crate::transport::PeerFault;
 pub(crate) struct Gatekeeper {
     facts: pb::Facts,
     known: Mutex<Known>,
+    /// Why nothing new can be remembered any more: from then on this node believes nobody new.
+    storage_fault: OnceLock<String>,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,14 @@ impl Gatekeeper {
             incarnation: identity.incarnation,
             boot_id: Bytes::copy_from_slice(&boot_id.0),
         };
-        Self { facts, known: Mutex::new(Known { memory, believed: BTreeMap::new() }) }
+        let known = Mutex::new(Known { memory, believed: BTreeMap::new() });
+        Self { facts, known, storage_fault: OnceLock::new() }
+    }
+
+    /// What the disk said when a peer could not be remembered. A node that remembers nobody is of no
+    /// use and must stop.
+    pub(crate) fn storage_fault(&self) -> Option<&str> {
+        self.storage_fault.get().map(String::as_str)
     }
 
     /// What this node says about itself.
@@ -92,7 +101,13 @@ impl Gatekeeper {
         }
         // Once for each start of a peer this is durable before the answer: one small file.
         let admitted = known.memory.admit(facts.node_id, disk_id, facts.incarnation, boot_id);
-        admitted.map_err(|error| PeerFault::NotBelieved { why: crate::chain::one_line(&error) })?;
+        admitted.map_err(|error| {
+            let why = crate::chain::one_line(&error);
+            if matches!(error, AdmitError::Fault(_)) {
+                self.storage_fault.get_or_init(|| why.clone());
+            }
+            PeerFault::NotBelieved { why }
+        })?;
         known.believed.insert(facts.node_id, facts.clone());
         Ok(())
     }
