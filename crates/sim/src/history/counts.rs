@@ -152,7 +152,8 @@ impl Tally<'_> {
     fn duplicates_answered(&self) -> u64 {
         let repeats = |messages: &Vec<(u64, bool)>| {
             let first = messages.iter().min().map_or(0, |message| message.0);
-            let is_first_spared = messages.iter().any(|(sent, answered)| *sent == first && *answered);
+            let is_first_spared =
+                messages.iter().any(|(sent, answered)| *sent == first && *answered);
             let answered = messages.iter().filter(|(_, answered)| *answered).count();
             (answered - usize::from(is_first_spared)) as u64
         };

@@ -6,6 +6,7 @@ use super::History;
 use super::grants::{self, Grant, Sighting};
 use super::lives::{self, Lives};
 use super::record::Token;
+use super::tenures::{self, Tenure};
 use super::watches::Watches;
 
 /// A history, looked through once.
@@ -22,6 +23,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) token_of: BTreeMap<&'a str, Token>,
     /// By resource.
     pub(crate) lives: BTreeMap<&'a str, Lives>,
+    /// By token.
+    pub(crate) tenures: BTreeMap<Token, Tenure<'a>>,
     pub(crate) watches: Watches<'a>,
 }
 
@@ -33,7 +36,8 @@ impl<'a> Evidence<'a> {
         let named = grants.values().filter_map(|grant| Some((grant.request?, grant.token)));
         let token_of = named.collect();
         let lives = lives::lives(history, &token_of);
+        let tenures = tenures::tenures(history, &grants, &token_of);
         let watches = Watches::of(history);
-        Self { history, sightings, asked, grants, token_of, lives, watches }
+        Self { history, sightings, asked, grants, token_of, lives, tenures, watches }
     }
 }

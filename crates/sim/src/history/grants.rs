@@ -45,8 +45,7 @@ pub(crate) fn sightings(history: &History) -> Vec<Sighting<'_>> {
 fn look<'a>(line: usize, record: &'a Record, sightings: &mut Vec<Sighting<'a>>) {
     let known_ns = record.span().map_or(u64::MAX, |span| span.answered_ns);
     let mut saw = |token: Option<Token>, resource: &'a str, request: Option<&'a str>, known_ns| {
-        sightings
-            .extend(token.map(|token| Sighting { line, token, resource, request, known_ns }));
+        sightings.extend(token.map(|token| Sighting { line, token, resource, request, known_ns }));
     };
     match record {
         Record::Acquire(call) => {
@@ -120,13 +119,5 @@ pub(crate) fn grants<'a>(
 
 fn first_seen<'a>(sighting: &Sighting<'a>) -> Grant<'a> {
     let Sighting { line, token, resource, request, known_ns } = *sighting;
-    Grant {
-        token,
-        resource,
-        request,
-        asked_ns: 0,
-        asked_line: line,
-        known_ns,
-        known_line: line,
-    }
+    Grant { token, resource, request, asked_ns: 0, asked_line: line, known_ns, known_line: line }
 }

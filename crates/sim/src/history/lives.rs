@@ -57,7 +57,9 @@ pub(crate) fn lives<'a>(
 ) -> BTreeMap<&'a str, Lives> {
     let mut all: BTreeMap<&str, Lives> = BTreeMap::new();
     for line in &history.lines {
-        let Some((resource, token, revision, sign)) = sign(&line.record, token_of) else { continue };
+        let Some((resource, token, revision, sign)) = sign(&line.record, token_of) else {
+            continue;
+        };
         let life = all.entry(resource).or_default().by_token.entry(token).or_default();
         life.note(sign, (revision, line.number));
     }
@@ -70,11 +72,17 @@ enum Sign {
     Granted,
     Live,
     Ended,
+    /// Ended by this very call, which had one revision and gave the end one and a hand-over perhaps
+    /// another: before it, two revisions ago at least, the lease was live.
+    EndedByThis,
 }
 
 impl Life {
     fn note(&mut self, sign: Sign, at: At) {
-        if let Sign::Ended = sign {
+        if let Sign::EndedByThis = sign {
+            self.note(Sign::Live, (at.0.saturating_sub(2), at.1));
+        }
+        if let Sign::Ended | Sign::EndedByThis = sign {
             self.ended = Some(self.ended.map_or(at, |ended| ended.min(at)));
             return;
         }
@@ -98,17 +106,21 @@ fn sign<'a>(
         }
         Record::Renew(call) => match (call.outcome.ok(), call.outcome.refused()) {
             (Some(claim), _) => Some((&call.resource, claim.token?, claim.revision?, Sign::Live)),
-            (_, Some(refused)) => {
+            (_, Some(refused)) if refused.reason == "NOT_HOLDER" => {
                 Some((&call.resource, call.token?, refused.revision?, Sign::Ended))
             }
             _ => None,
         },
         Record::Release(call) => {
-            Some((&call.resource, call.token, call.outcome.ok()?.revision?, Sign::Ended))
+            let answer = call.outcome.ok()?;
+            let sign = if answer.was_held { Sign::EndedByThis } else { Sign::Ended };
+            Some((&call.resource, call.token, answer.revision?, sign))
         }
         Record::Cancel(call) => {
-            let token = token_of.get(call.request_id.as_str()).copied();
-            Some((&call.resource, token?, call.outcome.ok()?.revision?, Sign::Ended))
+            let (answer, token) = (call.outcome.ok()?, token_of.get(call.request_id.as_str()));
+            let ends_lease = answer.released_token.is_some();
+            let sign = if ends_lease { Sign::EndedByThis } else { Sign::Ended };
+            Some((&call.resource, *token?, answer.revision?, sign))
         }
         Record::Event(event) => {
             let sign = match event.event {

@@ -12,8 +12,8 @@
 //! proves nothing by itself and excuses nothing else. A check reports only what cannot have happened:
 //! a clean report is no proof, a violation is one.
 //!
-//! Reading order: [`record`] (the format), [`parse`](HistoryError), `evidence` with `grants`, `lives`
-//! and `watches` (what the checks share), `s01` to `s10`, `revision_order` with `greedy`, [`search`].
+//! Reading order: [`record`] (the format), [`parse`](HistoryError), `evidence` with `grants`, `lives`,
+//! `tenures` and `watches` (what the checks share), `s01` to `s10`, `revision_order` with `greedy`, [`search`].
 
 mod counts;
 mod evidence;
@@ -37,6 +37,7 @@ mod s08_definite;
 mod s09_reads;
 mod s10_fifo;
 pub mod search;
+mod tenures;
 mod watches;
 
 pub use counts::Counts;

@@ -31,7 +31,6 @@ fn contradiction(known: &Sighting<'_>, this: &Sighting<'_>) -> Option<String> {
         return Some(format!("token {token} was granted on {one} and on {other}"));
     }
     let (one, other) = (known.request?, this.request?);
-    (one != other).then(|| {
-        format!("token {token} was granted to request {one} and to request {other}")
-    })
+    (one != other)
+        .then(|| format!("token {token} was granted to request {one} and to request {other}"))
 }

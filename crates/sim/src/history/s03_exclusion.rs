@@ -1,18 +1,20 @@
 //! S3: at each revision a resource has at most one holder.
 //!
-//! Two ways to see that, both in the order of revisions. Answers: a lease that was alive at a revision
-//! lies between those with smaller and larger tokens, and is not alive again once it has ended.
-//! Events: where a watch missed nothing, grants and ends alternate.
+//! Three ways to see that. Answers, in the order of revisions: a lease that was live at a revision lies
+//! between those with smaller and larger tokens, and is not live again once it has ended. Answers by
+//! their times, for those without a revision. Events: where a watch missed nothing, grants and ends
+//! alternate.
 
 use super::evidence::Evidence;
-use super::record::{EventKind, Token};
+use super::record::{Event, EventKind, Token};
 use super::report::{Property, Violation};
 use super::watches::{SeenEvent, Stretch};
 
-/// Both ways.
+/// All three ways.
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     by_answers(evidence, &mut violations);
+    by_times(evidence, &mut violations);
     for (one, other) in &evidence.watches.clashes {
         let story = format!("revision {} is two different events", one.event.revision);
         violations.push(violation(&[one.line, other.line], story));
@@ -20,7 +22,7 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     for resource in evidence.watches.resources() {
         for stretch in evidence.watches.stretches(resource) {
             let events = evidence.watches.events_in(resource, stretch);
-            replay(resource, stretch, events, &mut violations);
+            replay(stretch, events, &mut violations);
         }
     }
     violations
@@ -57,6 +59,18 @@ fn by_answers(evidence: &Evidence<'_>, violations: &mut Vec<Violation>) {
     }
 }
 
+/// Without revisions: what was answered as ended is not found live by a call that is made later.
+fn by_times(evidence: &Evidence<'_>, violations: &mut Vec<Violation>) {
+    for (token, tenure) in &evidence.tenures {
+        if let (Some(alive), Some(ended)) = (tenure.alive, tenure.ended)
+            && ended.0 < alive.0
+        {
+            let story = format!("token {token} was found live by a call made after it had ended");
+            violations.push(violation(&[ended.1, alive.1], story));
+        }
+    }
+}
+
 /// What a watch knows of the holder.
 enum Holder {
     /// The watch began in the middle.
@@ -70,8 +84,42 @@ enum Holder {
     },
 }
 
+impl Holder {
+    /// Why an event cannot have happened, and the line that speaks against it.
+    fn contradicts(&self, event: &Event) -> Option<(Option<usize>, String)> {
+        let (at, resource) = (event.revision, &event.resource);
+        let ends = matches!(event.event, EventKind::Released | EventKind::Expired);
+        match (self, event.token) {
+            (Self::Lease { token: held, since }, Some(token)) if !ends => {
+                let story = format!(
+                    "{resource} was granted as token {token} at revision {at} \
+                     while token {held} had not ended"
+                );
+                Some((Some(*since), story))
+            }
+            (Self::Lease { token: held, since }, Some(token)) if token != *held => {
+                let story = format!(
+                    "token {token} on {resource} ended at revision {at} while token {held} held it"
+                );
+                Some((Some(*since), story))
+            }
+            (Self::Nobody { since }, Some(token)) if ends => {
+                let story = format!(
+                    "token {token} on {resource} ended at revision {at} and did not hold it"
+                );
+                Some((*since, story))
+            }
+            (Self::Nobody { since }, None) if event.event == EventKind::Queued => {
+                let story =
+                    format!("a claim was queued at revision {at} although {resource} was free");
+                Some((*since, story))
+            }
+            _ => None,
+        }
+    }
+}
+
 fn replay<'a>(
-    resource: &str,
     stretch: Stretch,
     events: impl Iterator<Item = SeenEvent<'a>>,
     violations: &mut Vec<Violation>,
@@ -79,37 +127,8 @@ fn replay<'a>(
     let mut holder =
         if stretch.after == 0 { Holder::Nobody { since: None } } else { Holder::Unknown };
     for SeenEvent { line, event } in events {
-        let at = event.revision;
-        match (event.event, event.token, &holder) {
-            (EventKind::Granted, Some(token), Holder::Lease { token: held, since }) => {
-                let story = format!(
-                    "{resource} was granted as token {token} at revision {at} \
-                     while token {held} had not ended"
-                );
-                violations.push(violation(&[*since, line], story));
-            }
-            (EventKind::Released | EventKind::Expired, Some(token), Holder::Nobody { since }) => {
-                let story = format!(
-                    "token {token} on {resource} ended at revision {at} and did not hold it"
-                );
-                violations.push(violation(&[since.unwrap_or(line), line], story));
-            }
-            (
-                EventKind::Released | EventKind::Expired,
-                Some(token),
-                Holder::Lease { token: held, since },
-            ) if token != *held => {
-                let story = format!(
-                    "token {token} on {resource} ended at revision {at} while token {held} held it"
-                );
-                violations.push(violation(&[*since, line], story));
-            }
-            (EventKind::Queued, _, Holder::Nobody { since }) => {
-                let story =
-                    format!("a claim was queued at revision {at} although {resource} was free");
-                violations.push(violation(&[since.unwrap_or(line), line], story));
-            }
-            _ => {}
+        if let Some((against, story)) = holder.contradicts(event) {
+            violations.push(violation(&[against.unwrap_or(line), line], story));
         }
         match (event.event, event.token) {
             (EventKind::Granted, Some(token)) => holder = Holder::Lease { token, since: line },

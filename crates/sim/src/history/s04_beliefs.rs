@@ -9,42 +9,22 @@
 use std::collections::BTreeMap;
 
 use super::evidence::Evidence;
-use super::highest::Highest;
-use super::record::{Belief, Fate, Outcome, Record, Standing, Token};
+use super::record::{Belief, Record, Token};
 use super::report::{Property, Violation};
-
-/// A time, and the line that tells it.
-type At = (u64, usize);
-
-/// How much of a `valid_for` counts: the clocks of leader and holder may differ by 0.1 % in rate each,
-/// and lease time has a grain of 1 ms.
-pub(crate) fn surely_valid_ns(valid_for_ms: u64) -> u64 {
-    const GRAIN_NS: u64 = 2_000_000;
-    valid_for_ms.saturating_mul(998_000).saturating_sub(GRAIN_NS)
-}
-
-#[derive(Debug, Default)]
-struct Tenure<'a> {
-    /// The furthest that an answer promised.
-    promised: Option<At>,
-    /// The first proof that it had ended.
-    ended: Option<At>,
-    /// Calls that gave it up, or may have: who called, and when.
-    given_up: Vec<(&'a str, At)>,
-}
+use super::tenures::Tenure;
 
 /// Beliefs against proofs, beliefs against giving up, beliefs against each other.
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let tenures = tenures(evidence);
+    let tenures = &evidence.tenures;
     let mut violations = Vec::new();
-    for (token, tenure) in &tenures {
+    for (token, tenure) in tenures {
         check_promise(*token, tenure, &mut violations);
     }
     let mut by_resource: BTreeMap<&str, Vec<(u64, u64, Token, usize)>> = BTreeMap::new();
     for line in &evidence.history.lines {
         let Record::Belief(belief) = &line.record else { continue };
-        check_belief(evidence, &tenures, line.number, belief, &mut violations);
-        let until = until_given_up_by_others(&tenures, belief);
+        check_belief(evidence, line.number, belief, &mut violations);
+        let until = until_given_up_by_others(tenures, belief);
         let beliefs = by_resource.entry(&belief.resource).or_default();
         beliefs.push((belief.from_ns, until, belief.token, line.number));
     }
@@ -72,7 +52,6 @@ fn check_promise(token: Token, tenure: &Tenure<'_>, violations: &mut Vec<Violati
 
 fn check_belief(
     evidence: &Evidence<'_>,
-    tenures: &BTreeMap<Token, Tenure<'_>>,
     line: usize,
     belief: &Belief,
     violations: &mut Vec<Violation>,
@@ -84,8 +63,9 @@ fn check_belief(
         let story = format!("{client} believed in token {token} before it was asked for");
         violations.push(violation(&[line, grant.asked_line], story));
     }
-    let Some(tenure) = tenures.get(&token) else { return };
-    let own = tenure.given_up.iter().filter(|(by, _)| by == client);
+    let Some(tenure) = evidence.tenures.get(&token) else { return };
+    let said = tenure.given_up.iter().chain(&tenure.too_late);
+    let own = said.filter(|(by, _)| by == client);
     if let Some((_, at)) = own.min_by_key(|(_, at)| *at)
         && at.0 < belief.until_ns
     {
@@ -95,7 +75,7 @@ fn check_belief(
         );
         violations.push(violation(&[line, at.1], story));
     }
-    let until = until_given_up_by_others(tenures, belief);
+    let until = until_given_up_by_others(&evidence.tenures, belief);
     if let Some(ended) = tenure.ended
         && ended.0 < until
     {
@@ -136,101 +116,6 @@ fn check_disjoint(
             violations.push(violation(&[earlier, line], story));
         }
         longest = longest.max(Some((until, token, line)));
-    }
-}
-
-fn tenures<'a>(evidence: &Evidence<'a>) -> BTreeMap<Token, Tenure<'a>> {
-    let mut tenures: BTreeMap<Token, Tenure<'_>> = BTreeMap::new();
-    for line in &evidence.history.lines {
-        note(evidence, line.number, &line.record, &mut tenures);
-    }
-    note_successors(evidence, &mut tenures);
-    note_free_reads(evidence, &mut tenures);
-    tenures
-}
-
-fn note<'a>(
-    evidence: &Evidence<'a>,
-    line: usize,
-    record: &'a Record,
-    tenures: &mut BTreeMap<Token, Tenure<'a>>,
-) {
-    let mut ended = |token, at| {
-        let tenure = tenures.entry(token).or_default();
-        tenure.ended = [tenure.ended, Some(at)].into_iter().flatten().min();
-    };
-    let refused = record.fate() == Some(Fate::Refused);
-    match record {
-        Record::Acquire(call) => promise(tenures, call.invoked_ns, line, &call.outcome),
-        Record::Renew(call) => match (call.token, call.answered_ns) {
-            (Some(token), Some(answered)) if refused => ended(token, (answered, line)),
-            _ => promise(tenures, call.invoked_ns, line, &call.outcome),
-        },
-        Record::Release(call) => {
-            let was_over = call.outcome.ok().is_some_and(|answer| !answer.was_held);
-            if let (true, Some(answered)) = (was_over, call.answered_ns) {
-                ended(call.token, (answered, line));
-            }
-            if !refused {
-                let tenure = tenures.entry(call.token).or_default();
-                tenure.given_up.push((&call.client, (call.invoked_ns, line)));
-            }
-        }
-        Record::Cancel(call) if !refused => {
-            if let Some(token) = evidence.token_of.get(call.request_id.as_str()) {
-                let tenure = tenures.entry(*token).or_default();
-                tenure.given_up.push((&call.client, (call.invoked_ns, line)));
-            }
-        }
-        _ => {}
-    }
-}
-
-fn promise(
-    tenures: &mut BTreeMap<Token, Tenure<'_>>,
-    invoked_ns: u64,
-    line: usize,
-    outcome: &Outcome<Standing>,
-) {
-    let Some(claim) = outcome.ok() else { return };
-    let (Some(token), Some(valid_for_ms)) = (claim.token, claim.valid_for_ms) else { return };
-    let until = invoked_ns.saturating_add(surely_valid_ns(valid_for_ms));
-    let tenure = tenures.entry(token).or_default();
-    tenure.promised = tenure.promised.max(Some((until, line)));
-}
-
-/// A lease had ended when a later one of the same resource was known.
-fn note_successors(evidence: &Evidence<'_>, tenures: &mut BTreeMap<Token, Tenure<'_>>) {
-    let mut next: BTreeMap<&str, At> = BTreeMap::new();
-    for grant in evidence.grants.values().rev() {
-        let known = (grant.known_ns, grant.known_line);
-        let first = next.entry(grant.resource).or_insert((u64::MAX, 0));
-        if first.0 < u64::MAX {
-            let tenure = tenures.entry(grant.token).or_default();
-            tenure.ended = [tenure.ended, Some(*first)].into_iter().flatten().min();
-        }
-        *first = known.min(*first);
-    }
-}
-
-/// Whatever was granted before a read that found the resource free had ended when it was answered.
-fn note_free_reads(evidence: &Evidence<'_>, tenures: &mut BTreeMap<Token, Tenure<'_>>) {
-    let mut known: BTreeMap<&str, Vec<(u64, Token)>> = BTreeMap::new();
-    for grant in evidence.grants.values() {
-        known.entry(grant.resource).or_default().push((grant.known_ns, grant.token));
-    }
-    let known: BTreeMap<&str, Highest<Token>> =
-        known.into_iter().map(|(resource, known)| (resource, Highest::new(known))).collect();
-    for line in &evidence.history.lines {
-        let Record::Get(call) = &line.record else { continue };
-        let (Some(seen), Some(answered)) = (call.outcome.ok(), call.answered_ns) else { continue };
-        let before = known.get(call.resource.as_str());
-        let last = before.and_then(|known| known.before(call.invoked_ns));
-        if let (None, Some(token)) = (seen.token, last) {
-            let tenure = tenures.entry(token).or_default();
-            let at = Some((answered, line.number));
-            tenure.ended = [tenure.ended, at].into_iter().flatten().min();
-        }
     }
 }
 

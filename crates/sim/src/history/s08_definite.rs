@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::evidence::Evidence;
 use super::record::{Cancel, EventKind, Fate, Record, Token};
 use super::report::{Property, Violation};
+use super::tenures::surely_valid_ns;
 
 /// For how long a cluster remembers, by default, the request id of a claim that has ended. Past that
 /// an id is a new one.
@@ -13,6 +14,7 @@ const REQUEST_MEMORY_NS: u64 = 60_000_000_000;
 /// Refused claims, cancelled claims, and answers that a watch must have seen come true.
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = refused_claims(evidence);
+    violations.extend(waits_cut_short(evidence));
     violations.extend(cancelled_claims(evidence));
     violations.extend(unseen_effects(evidence));
     violations
@@ -22,23 +24,76 @@ fn violation(lines: &[usize], story: String) -> Violation {
     Violation::new(Property::S8Definite, lines, story)
 }
 
-/// An id of which every message was refused was never granted. `ENDED` says that it may have been, and
-/// a client library that sent several messages may have cancelled what one of them was granted.
+/// The messages of one request id that were refused.
+#[derive(Default)]
+struct Refusals {
+    /// The last of them, as long as there are no others.
+    only: Option<usize>,
+    /// One that says that the claim waited in vain, and when it said so.
+    wait_over: Option<(u64, usize)>,
+    has_others: bool,
+    last_sent_ns: u64,
+}
+
+/// An id of which every message was refused was never granted; nor was one that waited in vain, whatever
+/// its other messages were answered. `ENDED` says that it may have been, and a client library that sent
+/// several messages may have cancelled what one of them was granted.
 fn refused_claims(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut refused: BTreeMap<&str, Option<usize>> = BTreeMap::new();
+    let mut by_request: BTreeMap<&str, Refusals> = BTreeMap::new();
     for line in &evidence.history.lines {
         let Record::Acquire(call) = &line.record else { continue };
-        let no = call.outcome.refused().filter(|no| no.reason != "ENDED" && !call.retried);
-        let known = refused.entry(call.request_id.as_str()).or_insert(Some(line.number));
-        *known = known.and(no.map(|_| line.number));
+        let refusals = by_request.entry(call.request_id.as_str()).or_default();
+        refusals.last_sent_ns = refusals.last_sent_ns.max(call.invoked_ns);
+        match call.outcome.refused().filter(|no| no.reason != "ENDED" && !call.retried) {
+            None => refusals.has_others = true,
+            Some(no) => {
+                refusals.only = Some(line.number);
+                if no.reason == "WAIT_OVER" {
+                    refusals.wait_over = Some((call.answered_ns.unwrap_or(u64::MAX), line.number));
+                }
+            }
+        }
     }
     let granted = evidence.grants.values().filter_map(|grant| {
         let request = grant.request?;
-        let line = (*refused.get(request)?)?;
+        let line = by_request.get(request)?.contradicts_a_grant()?;
         let story = format!("request {request} was refused and has token {}", grant.token);
         Some(violation(&[line, grant.known_line], story))
     });
     granted.collect()
+}
+
+impl Refusals {
+    /// The line that says that the id was never granted.
+    fn contradicts_a_grant(&self) -> Option<usize> {
+        let remembered =
+            |answered: u64| self.last_sent_ns.saturating_sub(answered) < REQUEST_MEMORY_NS;
+        let wait_over = self.wait_over.filter(|(answered, _)| remembered(*answered));
+        let only = self.only.filter(|_| !self.has_others);
+        wait_over.map(|(_, line)| line).or(only)
+    }
+}
+
+/// Whoever is told that its wait is over has waited as long as it asked to.
+fn waits_cut_short(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let cut_short = evidence.history.lines.iter().filter_map(|line| {
+        let Record::Acquire(call) = &line.record else { return None };
+        if !call.outcome.refuses("WAIT_OVER") {
+            return None;
+        }
+        let (asked_ns, asked) = *evidence.asked.get(call.request_id.as_str())?;
+        let waited_ns = call.answered_ns?.saturating_sub(asked_ns);
+        (waited_ns < surely_valid_ns(call.wait_ms)).then(|| {
+            let story = format!(
+                "request {} asked to wait {} ms and was sent away after {} ms",
+                call.request_id,
+                call.wait_ms,
+                waited_ns / 1_000_000
+            );
+            violation(&[asked, line.number], story)
+        })
+    });
+    cut_short.collect()
 }
 
 /// Nothing is granted to an id after its cancellation was answered, while it is remembered.
@@ -78,7 +133,8 @@ fn came_later(record: &Record, cancel: &Cancel) -> bool {
             answered < call.invoked_ns && call.invoked_ns - answered < REQUEST_MEMORY_NS
         }
         Record::Event(event) => {
-            let remembered = event.received_ns.saturating_sub(cancel.invoked_ns) < REQUEST_MEMORY_NS;
+            let remembered =
+                event.received_ns.saturating_sub(cancel.invoked_ns) < REQUEST_MEMORY_NS;
             remembered && revision.is_some_and(|revision| revision < event.revision)
         }
         _ => false,

@@ -81,7 +81,8 @@ fn is_listed_free(
 /// The leases of a resource lie one behind the other, in the order of their tokens, so for each view
 /// there is one lease that it can have missed: the last that was live at or before its revision.
 fn against_leases(resource: &str, lives: &Lives, views: &[View], violations: &mut Vec<Violation>) {
-    let leases: Vec<_> = lives.iter().filter_map(|(t, n)| Some((t, *n.life, n.life.live?))).collect();
+    let leases: Vec<_> =
+        lives.iter().filter_map(|(t, n)| Some((t, *n.life, n.life.live?))).collect();
     for view in views {
         let before = leases.partition_point(|(_, _, (first, _))| first.0 <= view.revision);
         let Some((token, life, (first, last))) = before.checked_sub(1).map(|at| leases[at]) else {

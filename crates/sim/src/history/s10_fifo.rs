@@ -28,8 +28,11 @@ fn violation(lines: &[usize], story: String) -> Violation {
     Violation::new(Property::S10Fifo, lines, story)
 }
 
+/// When a place in the queue was known, and of whom: the token it came to, and the line.
+type Known = (u64, (Token, usize));
+
 fn by_answers(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut queued: BTreeMap<&str, Vec<(u64, (Token, usize))>> = BTreeMap::new();
+    let mut queued: BTreeMap<&str, Vec<Known>> = BTreeMap::new();
     for line in &evidence.history.lines {
         let Record::Acquire(call) = &line.record else { continue };
         let waits = call.outcome.ok().is_some_and(|claim| claim.place.is_some());

@@ -37,11 +37,7 @@ fn granted(records: &[Record]) -> Vec<(usize, Token, String)> {
 }
 
 /// All pairs of two lists that fit.
-fn pairs<A: Clone, B: Clone>(
-    one: &[A],
-    other: &[B],
-    fits: impl Fn(&A, &B) -> bool,
-) -> Vec<(A, B)> {
+fn pairs<A: Clone, B: Clone>(one: &[A], other: &[B], fits: impl Fn(&A, &B) -> bool) -> Vec<(A, B)> {
     let each = one.iter().flat_map(|a| other.iter().map(move |b| (a, b)));
     each.filter(|(a, b)| fits(a, b)).map(|(a, b)| (a.clone(), b.clone())).collect()
 }

@@ -115,6 +115,11 @@ impl<T> Outcome<T> {
         }
     }
 
+    /// Whether it was refused for that reason.
+    pub fn refuses(&self, reason: &str) -> bool {
+        self.refused().is_some_and(|refused| refused.reason == reason)
+    }
+
     /// Whether nobody knows what became of it.
     pub const fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown)

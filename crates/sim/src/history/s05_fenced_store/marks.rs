@@ -86,7 +86,8 @@ fn presented<'a>(evidence: &Evidence<'a>) -> Vec<Presented<'a>> {
             }
             _ => return None,
         };
-        let (place, span, fate) = ((store.as_str(), resource.as_str()), record.span()?, record.fate()?);
+        let (place, span, fate) =
+            ((store.as_str(), resource.as_str()), record.span()?, record.fate()?);
         Some(Presented { line, place, token, sequence, span, fate, refused })
     };
     let lines = evidence.history.lines.iter();
@@ -120,7 +121,8 @@ fn falsely_refused(
     let by_then = sent.get(&one.place)?.before(after(one));
     let justified = match refused.reason.as_str() {
         "STALE_TOKEN" => by_then.is_some_and(|(token, _, _)| {
-            token > one.token && refused.mark_token.is_none_or(|mark| mark > one.token && mark <= token)
+            token > one.token
+                && refused.mark_token.is_none_or(|mark| mark > one.token && mark <= token)
         }),
         "STALE_SEQUENCE" => sequence.is_some_and(|sequence| sequence > one.sequence),
         _ => true,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::record::{Outcome, Record, Span, Standing, Token};
-use super::super::s04_beliefs::surely_valid_ns;
+use super::super::tenures::surely_valid_ns;
 use crate::history::History;
 
 /// All calls of one resource.

@@ -8,8 +8,9 @@
 //!
 //! The fast checks are stronger, since they know revisions, and this is simpler, since it knows a
 //! server and nothing else. Where the search says no and the fast checks say nothing, the fast checks
-//! have a hole; finding that is what the search is for. The one hole that is known: a bare `HELD` of a
-//! resource that nobody can have held carries nothing to compare.
+//! have a hole; finding that is what the search is for. Two holes are known, and meant: a bare `HELD` or
+//! `WAIT_OVER` of a resource that nobody can have held carries nothing to compare; and a claim that nobody in the
+//! history asked for is taken, there, for that of somebody who is not recorded.
 
 mod calls;
 mod model;
@@ -39,7 +40,10 @@ pub enum Verdict {
 /// Searches every resource of a history.
 pub fn search(history: &History) -> BTreeMap<String, Verdict> {
     let by_resource = calls::by_resource(history);
-    by_resource.iter().map(|(resource, calls)| ((*resource).to_owned(), search_one(calls))).collect()
+    by_resource
+        .iter()
+        .map(|(resource, calls)| ((*resource).to_owned(), search_one(calls)))
+        .collect()
 }
 
 /// Which calls have begun to take effect, and what that made of the server.
@@ -86,9 +90,8 @@ fn first_outstanding_answer(calls: &Calls, here: &Configuration) -> Option<u64> 
 impl Configuration {
     /// Every configuration one step on.
     fn next(&self, calls: &Calls, horizon: u64) -> Vec<Self> {
-        let can_begin = |at: usize, call: &Call| {
-            self.begun & (1 << at) == 0 && call.span.invoked_ns <= horizon
-        };
+        let can_begin =
+            |at: usize, call: &Call| self.begun & (1 << at) == 0 && call.span.invoked_ns <= horizon;
         let mut next = Vec::new();
         for (at, call) in calls.calls.iter().enumerate().filter(|(at, call)| can_begin(*at, call)) {
             let state = self.state.after(call, calls);

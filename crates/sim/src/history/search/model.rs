@@ -3,8 +3,8 @@
 //! It knows no clock. A claim may end by itself at any time after the moment until which its answers
 //! said that it is good; that it must, nobody can observe.
 
-use super::calls::{Acquired, Call, Calls, Renewed, What};
 use super::super::record::Token;
+use super::calls::{Acquired, Call, Calls, Renewed, What};
 
 /// The resource: who holds it, who waits, and which claims are over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

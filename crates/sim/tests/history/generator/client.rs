@@ -16,7 +16,10 @@ pub enum Doing {
     Asking(Asking),
     Holding(Holding),
     /// Says the last word about a claim until it is answered, a few times.
-    Ending { ask: Ask, tries: usize },
+    Ending {
+        ask: Ask,
+        tries: usize,
+    },
 }
 
 #[derive(Clone)]
@@ -108,7 +111,8 @@ impl World {
         let cancel = Ask::Cancel { resource: resource.clone(), request };
         match answer {
             Answer::Standing(standing) => {
-                let token = standing.token.map(Token::get).expect("a unary call waits to be granted");
+                let token =
+                    standing.token.map(Token::get).expect("a unary call waits to be granted");
                 let valid_for_ms = standing.valid_for_ms.unwrap_or(0);
                 let holding = Holding::new(&asking, token, self.now, invoked_ns, valid_for_ms);
                 self.go_on(client, Doing::Holding(holding), 10);

@@ -1,8 +1,6 @@
 //! What a holder does: write and read under its token, renew, fall asleep, wake up too late, release.
 
-use leasehold_sim::history::record::{
-    Belief, Done, Increment, Mutation, Outcome, Record, Refused,
-};
+use leasehold_sim::history::record::{Belief, Done, Increment, Mutation, Outcome, Record, Refused};
 
 use super::answers::{Answer, token};
 use super::client::{Asking, Doing};
@@ -38,7 +36,18 @@ impl Holding {
         let (from_ns, sequence, steps) = (now, 0, 6);
         let (again, increment) = (None, None);
         let request = asking.request;
-        Self { request, resource, token, ttl_ms, from_ns, until_ns, sequence, steps, again, increment }
+        Self {
+            request,
+            resource,
+            token,
+            ttl_ms,
+            from_ns,
+            until_ns,
+            sequence,
+            steps,
+            again,
+            increment,
+        }
     }
 }
 

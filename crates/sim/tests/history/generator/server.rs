@@ -10,7 +10,8 @@ use leasehold_sim::history::record::{
     self, Cancelled, Held, Listed, Record, Refused, Released, Seen, Standing,
 };
 use leasehold_types::{
-    EndReason, FencingToken, Holder, LeaseTime, LeaseTtl, Refusal, RequestId, ResourceName, WaitLimit,
+    EndReason, FencingToken, Holder, LeaseTime, LeaseTtl, Refusal, RequestId, ResourceName,
+    WaitLimit,
 };
 
 use super::answers::{Answer, request_name};
@@ -167,7 +168,9 @@ impl World {
                     revision: Some(event.revision.0),
                     place: None,
                 }),
-                EventKind::Ended { why: EndReason::WaitOver, .. } => refused(&Refusal::WaitOver, None),
+                EventKind::Ended { why: EndReason::WaitOver, .. } => {
+                    refused(&Refusal::WaitOver, None)
+                }
                 EventKind::Ended { why, .. } => refused(&Refusal::Ended { why }, None),
                 EventKind::Queued { .. } => unreachable!("passed over above"),
             };

@@ -71,7 +71,8 @@ fn drop_grant_event(records: &mut Vec<Record>, random: &mut fastrand::Rng) -> bo
 
 fn drop_end_event(records: &mut Vec<Record>, random: &mut fastrand::Rng) -> bool {
     let (grants, ends) = (tokens_of_events(records, true), tokens_of_events(records, false));
-    let followed = |end: &(String, Token), next: &(String, Token)| end.0 == next.0 && end.1 < next.1;
+    let followed =
+        |end: &(String, Token), next: &(String, Token)| end.0 == next.0 && end.1 < next.1;
     let places = pairs(&ends, &grants, followed);
     let Some((end, _)) = pick(places, random) else { return false };
     drop_event(records, end.1, false)

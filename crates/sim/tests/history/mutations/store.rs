@@ -1,9 +1,7 @@
 //! A store that accepts, refuses or forgets wrongly.
 
 use leasehold_sim::history::Property;
-use leasehold_sim::history::record::{
-    Entry, Outcome, Record, Refused, Write, Written,
-};
+use leasehold_sim::history::record::{Entry, Outcome, Record, Refused, Write, Written};
 
 use super::{Mutation, pairs, pick};
 
