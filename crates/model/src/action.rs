@@ -4,7 +4,8 @@ use crate::config::{Config, Wait};
 use crate::mutant::Mutant;
 use crate::world::{Body, Entry, Intent, Told, World};
 
-/// One step. Messages and writes are named by their place in the state before.
+/// One step. Messages, clients and writes are named by their place in the state before.
+#[allow(missing_docs, reason = "the fields are told with their steps")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Real time passes; the leader, if there is one, runs or is frozen.
@@ -75,10 +76,10 @@ impl World {
         if self.left.store_crashes > 0 {
             actions.push(Action::CrashStore);
         }
-        if self.may_tick(config) {
-            actions.push(Action::Tick { awake: true });
-            if config.freezes && self.leader.is_some() {
-                actions.push(Action::Tick { awake: false });
+        let may_freeze = config.freezes && self.leader.is_some();
+        for awake in [true, false] {
+            if self.may_tick(config, awake) && (awake || may_freeze) {
+                actions.push(Action::Tick { awake });
             }
         }
     }

@@ -161,18 +161,20 @@ impl Config {
 
     /// Steps of time after which an answer proves nothing any more, on the slowest clock.
     pub(crate) fn proof_life(&self) -> u8 {
-        u8::try_from(self.ttl_ms.div_ceil(TICK_MS - 1)).unwrap_or(u8::MAX)
+        let clocks = self.rates.iter().flat_map(|rates| &rates.clients);
+        let slowest = clocks.min().copied().unwrap_or(TICK_MS);
+        let longest_ms = match self.grants {
+            GrantAnswer::Push => self.ttl_ms,
+            // The answer of a call that waited counts from before the wait.
+            GrantAnswer::OpenCall => self.ttl_ms + self.wait_ms,
+        };
+        u8::try_from(longest_ms.div_ceil(slowest)).unwrap_or(u8::MAX)
     }
 
     /// A lead of the leader's clock over lease time beyond which nothing changes any more, whatever
     /// lives: everything has ended and every id is forgotten.
     pub(crate) fn horizon_ms(&self) -> u64 {
         self.ttl_ms + self.memory_ms.max(self.wait_ms)
-    }
-
-    /// Whether the protocol is changed.
-    pub fn is_mutant(&self) -> bool {
-        self.mutant != Mutant::None
     }
 
     /// Commands in one batch.

@@ -29,10 +29,16 @@ fn is_idle(world: &World) -> bool {
 }
 
 fn next(config: &Config, world: &World) -> Action {
-    log_step(world).or_else(|| message_step(world)).or_else(|| client_step(config, world))
+    log_step(world)
+        .or_else(|| message_step(world))
+        .or_else(|| client_step(config, world))
         .unwrap_or_else(|| {
             // Real time passes, and the leader commits that it did.
-            if world.stamp_lead_ms(config) > 0 { Action::Pulse } else { Action::Tick { awake: true } }
+            if world.stamp_lead_ms(config) > 0 {
+                Action::Pulse
+            } else {
+                Action::Tick { awake: true }
+            }
         })
 }
 
@@ -51,9 +57,8 @@ fn message_step(world: &World) -> Option<Action> {
     let is_reply = |body| matches!(body, Body::Reply(_));
     let reply = world.wire.iter().position(|message| is_reply(message.body));
     let receive = reply.map(|message| Action::Receive { message });
-    receive.or_else(|| {
-        (!world.wire.is_empty()).then_some(Action::Serve { message: 0, copy: false })
-    })
+    receive
+        .or_else(|| (!world.wire.is_empty()).then_some(Action::Serve { message: 0, copy: false }))
 }
 
 /// Each client does one thing between two steps of time: none has anything under way here.

@@ -35,7 +35,7 @@ pub(crate) fn judge(
         let due_by = before.now() + entry.stamp_ms;
         note_answer(world, message.body, before.facts().claim(request), due_by, &outcome.answer);
     }
-    if !config.is_mutant() {
+    if !config.mutant.reads_more() {
         compare_notes(world, entered);
     }
     if config.bound {
@@ -52,8 +52,7 @@ fn compare_notes(world: &mut World, entered: &Entered) {
     let lease = facts.lease();
     let lease_is_noted =
         lease.is_none_or(|claim| claim.token() == Some(fate_token(ghost, claim.request)));
-    let says_same =
-        ghost.issued == issued && ghost.answered < facts.next_token && lease_is_noted;
+    let says_same = ghost.issued == issued && ghost.answered < facts.next_token && lease_is_noted;
     ghost.blame_if(!says_same, Flaw::NotesDiffer);
 }
 
@@ -137,7 +136,9 @@ fn note_answer(
 ) {
     let was_due = before.is_some_and(|claim| claim.deadline <= stamp);
     let what = match (body, answer) {
-        (Body::Acquire { .. }, Answer::Claim(_)) if before.is_some() => Happening::DuplicateAnswered,
+        (Body::Acquire { .. }, Answer::Claim(_)) if before.is_some() => {
+            Happening::DuplicateAnswered
+        }
         (Body::Acquire { .. }, Answer::Refused(Refusal::Ended { .. })) => Happening::EndedAnswered,
         (Body::Acquire { .. }, Answer::Refused(_)) => Happening::Refused,
         (_, Answer::Renewed(items)) => match items.first() {

@@ -16,8 +16,8 @@
 //! A leader's lead over lease time is cut off where everything that lives has ended and every id is
 //! forgotten. What a deposed leader remembers, and the judge's notes that say again what the state says
 //! (which tokens were issued: all below the next one), are left out: nothing reads them. That the notes
-//! do say the same is itself checked at each step. Mutants may read anything, so their keys have it all,
-//! with tokens as they are.
+//! do say the same is itself checked at each step. Some mutants do read more: their keys have it all, with
+//! tokens as they are.
 //!
 //! Flaws are always part of the key: a wrong step to a known state is not a known state.
 
@@ -38,6 +38,12 @@ impl Keyed {
     pub(crate) fn new(config: &Config, world: World) -> Self {
         let key = key(config, &world);
         Self { world, key }
+    }
+
+    /// The key's bytes.
+    #[cfg(test)]
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
     }
 }
 
@@ -62,7 +68,7 @@ impl PartialEq for Keyed {
 }
 
 fn key(config: &Config, world: &World) -> Box<[u8]> {
-    let tokens = if config.is_mutant() { None } else { Some(tokens(world)) };
+    let tokens = if config.mutant.reads_more() { None } else { Some(tokens(world)) };
     let orders = permutations(config, world);
     let keys = orders.iter().map(|order| {
         let mut writer = KeyWriter { bytes: Vec::with_capacity(160), order, tokens: &tokens };
@@ -202,7 +208,8 @@ impl KeyWriter<'_> {
             }
         }
         // Who asks that an id is forgotten again, if nobody names it? L2 does: pulses go on till then.
-        let matters = |request| config.bound || config.is_mutant() || world.is_mentioned(request);
+        let matters =
+            |request| config.bound || config.mutant.reads_more() || world.is_mentioned(request);
         for ended in facts.ended.iter().filter(|ended| matters(ended.request)) {
             self.byte(1);
             self.request(ended.request);
@@ -226,7 +233,7 @@ impl KeyWriter<'_> {
             self.byte(entry.requests.len() as u8);
             entry.requests.iter().for_each(|request| self.message(request));
         }
-        if !config.is_mutant() {
+        if !config.mutant.reads_more() {
             return;
         }
         self.flag(world.deposed.is_some());
@@ -267,7 +274,7 @@ impl KeyWriter<'_> {
         self.number(claim.trusted_ns);
         self.byte(claim.intent as u8);
         self.byte(claim.writes);
-        if config.is_mutant() {
+        if config.mutant.reads_more() {
             self.byte(claim.since_latest);
         }
     }
@@ -347,7 +354,7 @@ impl KeyWriter<'_> {
                 let request = crate::world::number(client, ordinal);
                 let fate = &ghost.fates[usize::from(request)];
                 let lives = world.lease.facts().claim(request).is_some();
-                if !lives && !config.is_mutant() && !world.is_mentioned(request) {
+                if !lives && !config.mutant.reads_more() && !world.is_mentioned(request) {
                     continue;
                 }
                 self.byte(ordinal);
@@ -355,14 +362,14 @@ impl KeyWriter<'_> {
                 self.flag(fate.said_no);
                 self.byte(fate.idle);
                 self.byte(fate.changes);
-                if config.is_mutant() {
+                if config.mutant.reads_more() {
                     self.byte(fate.token as u8);
                     self.byte(fate.asked_after as u8);
                 }
             }
         }
         self.byte(u8::MAX);
-        if config.is_mutant() {
+        if config.mutant.reads_more() {
             self.number(ghost.issued);
             self.number(ghost.presented);
             self.number(ghost.answered);

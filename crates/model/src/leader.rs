@@ -4,6 +4,7 @@ use leasehold_core::{Answer, ClaimAnswer, Command, EventKind, Standing};
 use leasehold_types::Refusal;
 
 use crate::config::{Config, GrantAnswer};
+use crate::ghost::Flaw;
 use crate::happening::Happening;
 use crate::judge::judge;
 use crate::lease::{acquire, cancel, release, renew_requests, renew_token};
@@ -169,7 +170,8 @@ impl World {
                 }
             }
             GrantAnswer::OpenCall => {
-                let is_for = |call: &crate::world::Call| number(call.client, call.ordinal) == request;
+                let is_for =
+                    |call: &crate::world::Call| number(call.client, call.ordinal) == request;
                 let (answered, open) = self.calls.drain(..).partition(is_for);
                 self.calls = open;
                 for call in answered {
@@ -183,28 +185,30 @@ impl World {
 
     /// The mutant: whoever waits for this index takes the outcome for its own.
     fn answer_replaced(&mut self, entry: &Entry, outcomes: &[leasehold_core::Outcome]) {
-        let Some(waiting) = self.deposed.as_mut().and_then(|deposed| deposed.replaced.take()) else {
+        let Some(waiting) = self.deposed.as_mut().and_then(|deposed| deposed.replaced.take())
+        else {
             return;
         };
         if entry.requests.contains(&waiting) {
             return;
         }
-        let held = outcomes.iter().find_map(|outcome| match &outcome.answer {
-            Answer::Renewed(items) => items.first().and_then(|item| item.as_ref().ok()),
-            Answer::Claim(claim) => Some(claim),
-            _ => None,
-        });
-        if let (Some(claim), Body::RenewToken { token }) = (held, waiting.body) {
-            self.answer(&waiting, Reply::Held { token, valid_for_ms: claim.valid_for_ms });
+        if let Some(Answer::Claim(claim)) = outcomes.first().map(|outcome| &outcome.answer) {
+            let request = number(waiting.client, waiting.ordinal);
+            let granted = self.ghost.fate(request).token != 0;
+            self.ghost.blame_if(!granted, Flaw::AnsweredWithoutEffect);
+            self.answer(&waiting, standing(claim, claim.valid_for_ms));
         }
     }
 
     /// The leader loses its leadership, without knowing.
-    pub(crate) fn depose(&mut self) {
+    pub(crate) fn depose(&mut self, config: &Config) {
         let leader = self.leader.take().expect("a leader is deposed");
         if self.entry.as_ref().is_some_and(|entry| !entry.closed) {
             self.entry = None;
             self.happened.note(Happening::EntryLost);
+        }
+        if config.mutant == Mutant::OldNoteKept && self.deposed.is_some() {
+            return; // The one that led before has its note still.
         }
         self.deposed = Some(Deposed {
             ahead_ms: leader.ahead_ms,
@@ -222,7 +226,11 @@ impl World {
             self.happened.note(Happening::LeaderChanged);
         }
         if self.entry.is_some() {
-            self.happened.note(if keeps_entry { Happening::EntryKept } else { Happening::EntryLost });
+            self.happened.note(if keeps_entry {
+                Happening::EntryKept
+            } else {
+                Happening::EntryLost
+            });
         }
         if !keeps_entry && let Some(entry) = self.entry.take() {
             let deposed = self.deposed.as_mut().expect("an election follows a deposition");

@@ -81,8 +81,7 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    /// Whether it reads what a deposed leader has in its memory. The protocol does not, so there it is
-    /// no part of what makes two states different.
+    /// Whether a node that led before remembers it when it leads again.
     pub(crate) fn leads_again(self) -> bool {
         matches!(self, Self::OldNoteKept | Self::CapCaughtUpLater)
     }
@@ -90,5 +89,21 @@ impl Mutant {
     /// Whether what is above the cap is dropped.
     pub(crate) fn drops_above_cap(self) -> bool {
         !matches!(self, Self::NoStepCap | Self::CapCaughtUpLater)
+    }
+
+    /// Whether it reads something that the protocol does not, and that is therefore no part of what
+    /// makes two states different.
+    pub(crate) fn reads_more(self) -> bool {
+        self.leads_again()
+            || matches!(
+                self,
+                Self::TokensRestart
+                    | Self::DeposedPulseAccepted
+                    | Self::RevokeByTimer
+                    | Self::DeposedAnswersRetry
+                    | Self::DeposedAnswersRenew
+                    | Self::ReplyByIndex
+                    | Self::LatestAttemptProves
+            )
     }
 }

@@ -53,9 +53,8 @@ fn after(first: Entered, at: u64, commands: &[Command]) -> Entered {
 
 fn promote_afresh(lease: &Lease, at: u64, commands: &[Command]) -> Entered {
     let entered = lease.apply(at, commands);
-    let waited = |request: &u8| {
-        lease.facts().claim(*request).is_some_and(|claim| claim.token().is_none())
-    };
+    let waited =
+        |request: &u8| lease.facts().claim(*request).is_some_and(|claim| claim.token().is_none());
     let granted = entered.applied.events.iter().filter_map(|event| match event.kind {
         EventKind::Granted { .. } => Some(event.request.as_bytes()[0]),
         _ => None,

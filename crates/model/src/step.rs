@@ -20,7 +20,7 @@ impl World {
     fn take(&mut self, config: &Config, action: Action) {
         match action {
             Action::Tick { awake } => self.tick(config, awake),
-            Action::Depose => self.depose(),
+            Action::Depose => self.depose(config),
             Action::Elect { again, keeps_entry } => self.elect(config, again, keeps_entry),
             Action::Note => self.note(config),
             Action::Pulse => self.propose(config, Vec::new()),

@@ -21,10 +21,13 @@ impl Message {
 }
 
 impl World {
-    /// Whether time may pass. Where the bound of L2 is checked it waits for pulses that are due: there a
-    /// leader that can talk is one that does.
-    pub(crate) fn may_tick(&self, config: &Config) -> bool {
-        !config.bound || !self.may_propose() || !self.owes_pulse(config)
+    /// Whether time may pass. A leader that runs closes its batch before its clock goes on: only one that
+    /// is frozen, whose clock then takes a single turn, leaves it open. And where the bound of L2 is
+    /// checked, time waits for pulses that are due: there a leader that can talk is one that does.
+    pub(crate) fn may_tick(&self, config: &Config, awake: bool) -> bool {
+        let has_open_batch = self.entry.as_ref().is_some_and(|entry| !entry.closed);
+        let waits_for_pulse = config.bound && self.may_propose() && self.owes_pulse(config);
+        !(waits_for_pulse || awake && has_open_batch)
     }
 
     pub(crate) fn tick(&mut self, config: &Config, awake: bool) {

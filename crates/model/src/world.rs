@@ -225,8 +225,8 @@ impl World {
         if matches!(message.body, Body::Reply(reply) if !matches!(reply, Reply::Held { .. })) {
             message.age = 0;
         }
-        let is_read = message.body.is_request()
-            || self.claim_mut(message.client, message.ordinal).is_some();
+        let is_read =
+            message.body.is_request() || self.claim_mut(message.client, message.ordinal).is_some();
         if is_read && !self.wire.contains(&message) {
             self.wire.push(message);
         }
