@@ -98,11 +98,11 @@ struct Running {
 
 impl Running {
     async fn start(config: &Config, listeners: Listeners) -> Result<Self, ServeError> {
-        let (node, incarnation) = start_node(config).await?;
+        let started = start_node(config).await?;
+        let (node, incarnation) = (started.node.clone(), started.incarnation);
         let (stopper, stopping) = stopping();
         let peers = serve_peers(&node, config, listeners.peer);
-        let (clients, tasks) =
-            serve_clients(&node, config, incarnation, &stopping, listeners.client).await;
+        let (clients, tasks) = serve_clients(started, config, &stopping, listeners.client);
         tracing::info!(
             cluster_id = config.cluster_id,
             node_id = config.node_id,

@@ -9,13 +9,13 @@ use leasehold_clock::MachineClock;
 use leasehold_disk::{BootId, DiskId, Identity, MachineDisk};
 use leasehold_raft::{Execution, NodeConfig, TokioNode, grpc};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tonic::transport::Server;
 
 use crate::config::Config;
 use crate::error::ServeError;
-use crate::hub::Hub;
+use crate::hub::{Feed, Hub};
 use crate::leadership;
 use crate::port::Port;
 use crate::quota::Quota;
@@ -28,8 +28,19 @@ const PEER_CONNECTIONS_MAX: usize = 1_024;
 /// Ours are a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 16 << 10;
 
-/// Opens the disk, claims it for this start and takes part in the cluster. Also: the incarnation.
-pub(crate) async fn start_node(config: &Config) -> Result<(TokioNode, u64), ServeError> {
+/// The feed has room for a replay of this many batches; of a longer one the events at its end are kept.
+const REPLAY_MAX: u64 = 1 << 16;
+
+/// A node that takes part.
+pub(crate) struct Started {
+    pub(crate) node: TokioNode,
+    pub(crate) incarnation: u64,
+    /// Tells everything since the state that the node started from.
+    pub(crate) feed: Feed,
+}
+
+/// Opens the disk, claims it for this start and takes part in the cluster.
+pub(crate) async fn start_node(config: &Config) -> Result<Started, ServeError> {
     let disk = Arc::new(MachineDisk::open(&config.data_dir)?);
     let fresh = DiskId(random()?);
     let identity = Identity::claim(&*disk, &config.cluster_id, config.node_id, fresh)
@@ -49,10 +60,19 @@ pub(crate) async fn start_node(config: &Config) -> Result<(TokioNode, u64), Serv
         execution: Execution::Threads,
         settings: config.cluster.clone(),
     };
-    let node = TokioNode::start(node_config, identity, disk, Arc::new(MachineClock), transport)
+    let (feed, heard) = broadcast::channel(feed_room(config));
+    let clock = Arc::new(MachineClock);
+    let node = TokioNode::start_telling(feed, node_config, identity, disk, clock, transport)
         .await
         .map_err(ServeError::Start)?;
-    Ok((node, incarnation))
+    Ok(Started { node, incarnation, feed: Feed::new(heard) })
+}
+
+/// Nobody takes out what the log replays before all of it is in: by then, about as many entries as it
+/// takes until the next snapshot.
+fn feed_room(config: &Config) -> usize {
+    let replayed = config.snapshots.entries.min(REPLAY_MAX) as usize;
+    config.limits.of_raft().feed_lag_max + replayed
 }
 
 fn random() -> Result<[u8; 16], ServeError> {
@@ -73,23 +93,23 @@ pub(crate) fn serve_peers(node: &TokioNode, config: &Config, listener: TcpListen
 }
 
 /// Answers clients: the two public services, health, and reflection. Also: the tasks they rely on.
-pub(crate) async fn serve_clients(
-    node: &TokioNode,
+pub(crate) fn serve_clients(
+    started: Started,
     config: &Config,
-    incarnation: u64,
     stopping: &Stopping,
     listener: TcpListener,
 ) -> (Port, JoinSet<()>) {
+    let Started { node, incarnation, feed } = started;
     let (health, health_service) = tonic_health::server::health_reporter();
-    let (hub, hub_task) = Hub::new(node.clone(), config.limits.events_retained_max).await;
-    let (waiting_room, waiting_task) = waiting_room(node, config);
+    let (hub, hub_task) = Hub::new(feed, config.limits.events_retained_max);
+    let (waiting_room, waiting_task) = waiting_room(&node, config);
     let (leader_told, leader) = watch::channel(node.status().leader);
     let mut tasks = JoinSet::new();
     tasks.spawn(hub_task.run());
     tasks.spawn(waiting_task.run());
     tasks.spawn(leadership::follow(node.watch_status(), health, stopping.clone(), leader_told));
     let services = Services {
-        node: node.clone(),
+        node,
         hub,
         waiting_room,
         stopping: stopping.clone(),

@@ -138,6 +138,36 @@ async fn what_is_not_retained_is_refused_with_the_oldest_that_is() {
 }
 
 #[tokio::test]
+async fn a_restart_of_every_node_loses_no_event_that_is_still_in_the_log() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.settled().await;
+    let mut client = cluster.lease(leader);
+    for name in ["a", "b", "c"] {
+        granted(&mut client, acquire_long(name)).await;
+    }
+    let (mut stream, _) = watch(&mut client, "", Some(0)).await.expect("from the beginning");
+    let whole = collect(&mut stream, 3).await;
+    drop(stream);
+    // Stamps raise the revision, without an event.
+    let (_, later) = watch(&mut client, "", None).await.expect("watching");
+
+    for at in 0..3 {
+        cluster.stop(at).await.expect("an orderly end");
+    }
+    cluster.restart_all().await;
+    for at in 0..3 {
+        let mut client = cluster.lease(at);
+        for (seen, after) in [(0, 0), (1, whole[0].revision), (2, whole[1].revision)] {
+            let (mut resumed, _) = watch(&mut client, "", Some(after)).await.expect("resumed");
+            assert_eq!(collect(&mut resumed, 3 - seen).await, whole[seen..], "node {}", at + 1);
+        }
+        for after in [whole[2].revision, later] {
+            watch(&mut client, "", Some(after)).await.expect("nothing lies between");
+        }
+    }
+}
+
+#[tokio::test]
 async fn watches_are_bounded_and_the_end_of_one_makes_room() {
     let cluster = Cluster::start_with(1, "watches_max = 1").await;
     let mut client = cluster.lease(0);

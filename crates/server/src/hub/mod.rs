@@ -6,16 +6,22 @@
 //!
 //! No wake-up is lost between an answer and the request to follow its claim: the request names the
 //! answer's revision, and what happened to the claim since then is looked up in the ring.
+//!
+//! The feed is listened to before the node starts, so that a restart does not make watches start over:
+//! what the log replays fills the ring. Events before the snapshot that the node starts from are gone.
 
+mod feed;
 mod followers;
 mod ring;
 
 use std::sync::Arc;
 
-use leasehold_raft::{Change, TokioNode};
+use leasehold_raft::{AppliedBatch, Change};
 use leasehold_types::{Event, EventKind, RequestId, Revision, WatchRefusal};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use feed::Feed;
+use feed::News;
 use followers::Followers;
 pub(crate) use followers::{Follower, Following};
 pub(crate) use ring::Chunk;
@@ -32,10 +38,18 @@ struct Told {
 }
 
 impl Told {
-    fn new(revision: Revision, events_max: usize) -> Self {
-        Self { ring: Ring::new(revision, events_max), followers: Followers::new() }
+    fn new(events_max: usize) -> Self {
+        Self { ring: Ring::new(Revision(0), events_max), followers: Followers::new() }
     }
 
+    fn on_news(&mut self, News { change, after_gap }: News) {
+        if let (true, Change::Batch(batch)) = (after_gap, &*change) {
+            self.start_over(before(batch));
+        }
+        self.on_change(change);
+    }
+
+    /// A change that follows the one before it without a gap.
     fn on_change(&mut self, change: Arc<Change>) {
         if let Change::SnapshotInstalled { revision, .. } = *change {
             return self.start_over(revision);
@@ -67,6 +81,12 @@ impl Told {
     }
 }
 
+/// A revision between which and the batch there is no event.
+fn before(batch: &AppliedBatch) -> Revision {
+    let first = batch.events.first();
+    first.map_or(batch.revision, |event| Revision(event.revision.0.saturating_sub(1)))
+}
+
 /// Whether the event is the last of its claim.
 pub(crate) fn is_end(event: &Event) -> bool {
     matches!(event.kind, EventKind::Ended { .. })
@@ -90,14 +110,17 @@ pub(crate) struct Hub {
 pub(crate) struct HubGone;
 
 impl Hub {
-    /// A hub of what the node tells from now on, and the task that it is; see [`Task::run`].
-    pub(crate) async fn new(node: TokioNode, events_max: usize) -> (Self, Task) {
-        // First listen, then look: what is told twice is passed over, nothing is missed.
-        let feed = node.applied();
-        let told = Told::new(revision_of(&node).await, events_max);
+    /// A hub of everything that `feed` has told of a node and will tell, and the task that it is; see
+    /// [`Task::run`].
+    pub(crate) fn new(mut feed: Feed, events_max: usize) -> (Self, Task) {
+        let mut told = Told::new(events_max);
+        // What was replayed is there before the first request asks for it.
+        while let Some(news) = feed.try_next() {
+            told.on_news(news);
+        }
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let (progress, reached) = watch::channel(told.ring.reached());
-        (Self { requests, reached }, Task { node, told, feed, inbox, progress })
+        (Self { requests, reached }, Task { told, feed, inbox, progress })
     }
 
     /// What happened after `after`: a piece, or nothing yet.
@@ -126,16 +149,10 @@ impl Hub {
     }
 }
 
-/// The revision of the node's state; 0 where there is no cluster yet.
-async fn revision_of(node: &TokioNode) -> Revision {
-    node.query(|state| state.revision()).await.unwrap_or_default()
-}
-
 /// The owner of what was told.
 pub(crate) struct Task {
-    node: TokioNode,
     told: Told,
-    feed: broadcast::Receiver<Arc<Change>>,
+    feed: Feed,
     inbox: mpsc::Receiver<Request>,
     progress: watch::Sender<Revision>,
 }
@@ -149,13 +166,9 @@ impl Task {
                     Some(request) => self.on_request(request),
                     None => return,
                 },
-                change = self.feed.recv() => match change {
-                    Ok(change) => self.told.on_change(change),
-                    Err(broadcast::error::RecvError::Lagged(batches)) => {
-                        tracing::warn!(batches, "the hub fell behind; watches have to start over");
-                        self.told.start_over(revision_of(&self.node).await);
-                    }
-                    Err(broadcast::error::RecvError::Closed) => return,
+                news = self.feed.next() => match news {
+                    Some(news) => self.told.on_news(news),
+                    None => return,
                 },
             }
             self.publish_progress();
@@ -186,7 +199,6 @@ impl Task {
 mod tests {
     use super::ring::tests::{ended, request};
     use super::*;
-    use leasehold_raft::AppliedBatch;
     use leasehold_types::LeaseTime;
 
     fn batch(revision: u64, events: Vec<Event>) -> Arc<Change> {
@@ -200,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_ended_between_the_answer_and_the_following_is_told() {
-        let mut told = Told::new(Revision(0), 100);
+        let mut told = Told::new(100);
         told.on_change(batch(2, vec![ended(1, "a", 1), ended(2, "a", 2)]));
         let (follower, mut following) = Follower::new(8);
         told.follow(request(2), Revision(1), &follower);
@@ -211,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_claim_followed_before_the_feed_caught_up_is_told_when_it_does() {
-        let mut told = Told::new(Revision(0), 100);
+        let mut told = Told::new(100);
         let (follower, mut following) = Follower::new(8);
         told.follow(request(1), Revision(5), &follower);
         told.on_change(batch(5, vec![ended(5, "a", 1)]));
@@ -223,7 +235,8 @@ mod tests {
 
     #[test]
     fn following_from_before_the_ring_is_missed_and_not_followed() {
-        let mut told = Told::new(Revision(10), 100);
+        let mut told = Told::new(100);
+        told.start_over(Revision(10));
         let (follower, mut following) = Follower::new(8);
         told.follow(request(1), Revision(9), &follower);
         told.on_change(batch(11, vec![ended(11, "a", 1)]));
@@ -233,12 +246,54 @@ mod tests {
 
     #[test]
     fn a_snapshot_restarts_the_ring_and_the_followers() {
-        let mut told = Told::new(Revision(0), 100);
+        let mut told = Told::new(100);
         let (follower, following) = Follower::new(8);
         told.follow(request(1), Revision(0), &follower);
-        let (revision, at) = (Revision(50), LeaseTime(0));
-        told.on_change(Arc::new(Change::SnapshotInstalled { log_index: 9, revision, at }));
+        told.on_change(snapshot(50));
         assert!(following.take_missed());
         assert!(told.ring.read(Revision(49)).is_err() && told.ring.read(Revision(50)).is_ok());
+    }
+
+    /// What a hub knows at its start that listened to these changes, of which so many fit the feed.
+    fn replayed(room: usize, changes: Vec<Arc<Change>>) -> Told {
+        let (feed, heard) = tokio::sync::broadcast::channel(room);
+        for change in changes {
+            feed.send(change).expect("somebody listens");
+        }
+        let (_, task) = Hub::new(Feed::new(heard), 100);
+        task.told
+    }
+
+    fn snapshot(revision: u64) -> Arc<Change> {
+        let (revision, at) = (Revision(revision), LeaseTime(0));
+        Arc::new(Change::SnapshotInstalled { log_index: 9, revision, at })
+    }
+
+    fn refused(told: &Told, after: u64) -> bool {
+        told.ring.read(Revision(after)).is_err()
+    }
+
+    #[test]
+    fn what_the_whole_log_replayed_can_be_watched_from_the_beginning() {
+        let changes = vec![batch(2, vec![ended(2, "a", 1)]), batch(9, vec![])];
+        let told = replayed(8, changes);
+        assert!((0..=9).all(|after| !refused(&told, after)));
+        assert_eq!(told.ring.reached(), Revision(9));
+    }
+
+    #[test]
+    fn what_was_replayed_after_a_snapshot_can_be_watched_from_the_snapshot() {
+        let told =
+            replayed(8, vec![snapshot(50), batch(55, vec![]), batch(60, vec![ended(60, "a", 1)])]);
+        assert!(refused(&told, 49) && !refused(&told, 50));
+    }
+
+    #[test]
+    fn after_a_gap_whatever_follows_it_can_be_watched() {
+        let changes = |last: Vec<Event>| vec![batch(3, vec![ended(2, "a", 1)]), batch(9, last)];
+        let told = replayed(1, changes(vec![ended(6, "a", 1), ended(8, "a", 2)]));
+        assert!(refused(&told, 4) && !refused(&told, 5));
+        let told = replayed(1, changes(vec![]));
+        assert!(refused(&told, 8) && !refused(&told, 9));
     }
 }

@@ -19,7 +19,8 @@ pub(super) struct Ring {
     batches: VecDeque<SharedBatch>,
     events: usize,
     events_max: usize,
-    /// Everything after this revision is here: the smallest revision a watch can resume after.
+    /// Every event after this revision is here: the smallest revision a watch can resume after. That
+    /// of an event that is gone, or of a state whose past is not known.
     oldest: Revision,
     /// Everything up to this revision has been here.
     reached: Revision,
@@ -58,7 +59,7 @@ impl Ring {
     fn forget_oldest(&mut self) {
         if let Some(batch) = self.batches.pop_front() {
             self.events -= batch.events.len();
-            self.oldest = batch.revision;
+            self.oldest = batch.events.last().map_or(self.oldest, |event| event.revision);
         }
     }
 
@@ -249,6 +250,17 @@ pub(super) mod tests {
         assert_eq!(revisions(&ring, 3, ""), (vec![4, 5], 5));
         let refusal = ring.read(Revision(2)).expect_err("forgotten");
         assert_eq!(refusal, WatchRefusal::NotRetained { asked: 2, oldest: 3 });
+    }
+
+    #[test]
+    fn a_revision_without_an_event_is_as_good_as_the_event_before_it() {
+        let mut ring = Ring::new(Revision(0), 1);
+        ring.push(batch(9, vec![ended(3, "a", 1)]));
+        ring.push(batch(20, vec![]));
+        assert_eq!(revisions(&ring, 0, ""), (vec![3], 20));
+        ring.push(batch(30, vec![ended(25, "a", 1)]));
+        assert_eq!(revisions(&ring, 3, ""), (vec![25], 30));
+        assert!(!ring.retains(Revision(2)));
     }
 
     #[test]

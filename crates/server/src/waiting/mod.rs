@@ -218,7 +218,7 @@ mod tests {
             "#
         );
         let config = Config::parse(&text).expect("a good config");
-        crate::start::start_node(&config).await.expect("started").0
+        crate::start::start_node(&config).await.expect("started").node
     }
 
     async fn within<T>(future: impl Future<Output = T>) -> T {

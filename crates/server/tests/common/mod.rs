@@ -132,6 +132,19 @@ impl Cluster {
 
     /// Starts a stopped node on its old ports and disk.
     pub(crate) async fn restart(&mut self, at: usize) {
+        self.begin(at).await;
+        self.settled().await;
+    }
+
+    /// Starts every node again, all of them stopped.
+    pub(crate) async fn restart_all(&mut self) {
+        for at in 0..self.nodes.len() {
+            self.begin(at).await;
+        }
+        self.settled().await;
+    }
+
+    async fn begin(&mut self, at: usize) {
         let bind = |port| TcpListener::bind(("127.0.0.1", port));
         let (client, peer) = (self.nodes[at].client_port, self.nodes[at].peer_port);
         let listeners = Listeners {
@@ -141,7 +154,6 @@ impl Cluster {
         // A process that is gone has let go of its disk; here its last tasks may still end.
         eventually("the disk is let go", async || MachineDisk::open(self.data_dir(at)).ok()).await;
         self.run(at, listeners);
-        self.settled().await;
     }
 
     /// A connection of its own to a node.
