@@ -81,7 +81,7 @@ pub async fn serve_on(
         error = running.clients.ended() => error,
         error = running.peers.ended() => error,
     };
-    tracing::error!(%error, "stopping");
+    tracing::error!(error = &error as &dyn std::error::Error, "stopping");
     running.stopper.begin();
     running.node.shutdown().await;
     Err(error)

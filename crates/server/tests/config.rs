@@ -154,6 +154,7 @@ fn a_value_out_of_its_bounds_is_named_by_its_key() {
         ("\"127.0.0.1:7101\"", "\"http://a:1\"", "members[1].client_address"),
         ("heartbeat = \"100ms\"", "heartbeat = \"400ms\"", "timing.heartbeat"),
         ("election_min = \"500ms\"", "election_min = \"1s\"", "timing.election_min"),
+        ("election_min = \"500ms\"", "election_min = \"0s\"", "timing.election_min"),
         ("election_max = \"1s\"", "election_max = \"2min\"", "timing.election_max"),
         ("drain = \"5s\"", "drain = \"1h\"", "timing.drain"),
         ("client_keepalive = \"5s\"", "client_keepalive = \"1ms\"", "timing.client_keepalive"),
@@ -163,6 +164,8 @@ fn a_value_out_of_its_bounds_is_named_by_its_key() {
         ("batch_bytes_max = 262144", "batch_bytes_max = 99999999", "limits.batch_bytes_max"),
         ("queue_bytes_max = 16777216", "queue_bytes_max = 1000", "limits.queue_bytes_max"),
         ("entries = 10000", "entries = 0", "snapshots.entries"),
+        ("entries = 10000", "entries = 999", "snapshots.keep"),
+        ("keep = 1000", "keep = 10001", "snapshots.keep"),
         ("ttl_min = \"1s\"", "ttl_min = \"0s\"", "cluster.ttl_min"),
         ("ttl_min = \"1s\"", "ttl_min = \"100us\"", "cluster.ttl_min"),
         ("ttl_min = \"1s\"", "ttl_min = \"25h\"", "cluster.ttl_min"),
@@ -172,8 +175,8 @@ fn a_value_out_of_its_bounds_is_named_by_its_key() {
         ("claims_max = 2000000", "claims_max = 0", "cluster.claims_max"),
         ("stamp_interval = \"250ms\"", "stamp_interval = \"251ms\"", "cluster.stamp_interval"),
         ("stamp_interval = \"250ms\"", "stamp_interval = \"0s\"", "cluster.stamp_interval"),
-        ("filter = \"info\"", "filter = \" \"", "log.filter"),
-        ("filter = \"info\"", "filter = \"info,=[\"", "log.filter"),
+        ("filter = \"info,openraft=warn\"", "filter = \" \"", "log.filter"),
+        ("filter = \"info,openraft=warn\"", "filter = \"info,=[\"", "log.filter"),
     ];
     for (line, other, field) in cases {
         assert_eq!(refused_field(line, other), field, "{other}");
@@ -191,6 +194,18 @@ fn a_complaint_says_what_came_and_what_is_allowed() {
 fn a_file_that_is_not_there_is_named() {
     let error = Config::load(Path::new("/nowhere/leasehold.toml")).expect_err("not there");
     assert!(error.to_string().contains("/nowhere/leasehold.toml"));
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_said_with_the_files_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("leasehold.toml");
+    for text in ["no_such_key = 1".to_owned(), example().replace("keep = 1000", "keep = 10001")] {
+        std::fs::write(&file, text).expect("written");
+        let error = Config::load(&file).expect_err("not a good config");
+        assert_eq!(error.to_string(), file.display().to_string());
+        assert!(matches!(error, ConfigError::File { .. }));
+    }
 }
 
 #[test]

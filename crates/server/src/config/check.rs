@@ -125,7 +125,7 @@ fn checked_snapshots(raw: RawSnapshots) -> Result<SnapshotPolicy, BadField> {
     Ok(SnapshotPolicy {
         entries: within("entries", entries, 1, 1_000_000_000).map_err(parent)?,
         bytes: within("bytes", bytes, 1 << 16, 1 << 40).map_err(parent)?,
-        keep: within("keep", keep, 0, 1_000_000_000).map_err(parent)?,
+        keep: within("keep", keep, 0, entries).map_err(parent)?,
     })
 }
 
@@ -179,7 +179,8 @@ fn whole_ms(field: &'static str, duration: Duration) -> Result<u64, BadField> {
 }
 
 fn checked_log(log: LogSection) -> Result<LogSection, BadField> {
-    const ALLOWED: &str = "directives such as \"info\" or \"info,leasehold_raft=debug\"";
+    const ALLOWED: &str =
+        "directives such as \"info\" or \"info,openraft=warn,leasehold_raft=debug\"";
     if log.filter.trim().is_empty() {
         return Err(BadField::new("log.filter", "nothing", ALLOWED));
     }
@@ -198,6 +199,13 @@ impl TimingSection {
     }
 
     fn check(&self) -> Result<(), BadField> {
+        // First this one: the others are bounded by it, and would be blamed for it.
+        let election_min_least = Duration::from_millis(15);
+        if self.election_min < election_min_least {
+            let allowed = format!("{election_min_least:?} or more");
+            let got = format!("{:?}", self.election_min);
+            return Err(BadField::new("timing.election_min", got, allowed));
+        }
         self.of_raft().check()?;
         let hour = Duration::from_secs(3_600);
         let keepalive_min = Duration::from_millis(100);

@@ -23,4 +23,13 @@ pub enum ConfigError {
     /// A value is out of its bounds or does not fit the others.
     #[error(transparent)]
     BadField(#[from] BadField),
+    /// What is wrong is in a file.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it: [`Self::Form`] or [`Self::BadField`].
+        #[source]
+        source: Box<Self>,
+    },
 }

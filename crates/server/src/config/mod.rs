@@ -63,6 +63,7 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(&text)
+            .map_err(|source| ConfigError::File { path: path.to_owned(), source: Box::new(source) })
     }
 
     /// Checks a text.

@@ -210,9 +210,12 @@ pub struct LogSection {
     pub filter: String,
 }
 
+/// The consensus library tells its whole state at `info`.
+const FILTER: &str = "info,openraft=warn";
+
 impl Default for LogSection {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
+        Self { format: LogFormat::Text, filter: FILTER.to_owned() }
     }
 }
 
