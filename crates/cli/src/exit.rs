@@ -14,10 +14,13 @@
 //!
 //! 69 to 78 are from BSD's `sysexits.h`: unavailable, can't create, temporary failure, protocol, config.
 
+use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
 use leasehold_types::{BadField, Fault, Refusal, StoreRefusal, WatchRefusal};
+
+use crate::chain::one_line;
 
 /// Anything not listed.
 pub(crate) const OTHER: u8 = 1;
@@ -96,6 +99,11 @@ impl Failure {
     /// With code 1.
     pub(crate) fn other(message: impl fmt::Display) -> Self {
         Self::new(OTHER, "FAILED", message)
+    }
+
+    /// With code 1, and everything that led to it.
+    pub(crate) fn because(error: impl Error) -> Self {
+        Self::other(one_line(&error))
     }
 
     /// With code 2.

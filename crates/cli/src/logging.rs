@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
+use crate::chain::one_line;
 use crate::exit::Failure;
 
 /// The form of a log line.
@@ -28,5 +29,5 @@ pub(crate) fn start(filter: &str, lines: Lines) -> Result<(), Failure> {
         Lines::Text => to_stderr.try_init(),
         Lines::Json => to_stderr.json().try_init(),
     };
-    started.map_err(Failure::other)
+    started.map_err(|error| Failure::other(one_line(&*error)))
 }

@@ -5,6 +5,7 @@
 //! runs a command under a lease, [`supervise`], which runs a whole cluster, and [`demo`].
 
 mod args;
+mod chain;
 mod connect;
 mod demo;
 mod exit;

@@ -27,7 +27,7 @@ impl Format {
     pub(crate) fn show(self, shown: &impl Show) -> Result<(), Failure> {
         let text = match self {
             Self::Text => shown.text(),
-            Self::Json => serde_json::to_string(shown).map_err(Failure::other)?,
+            Self::Json => serde_json::to_string(shown).map_err(Failure::because)?,
         };
         if text.is_empty() { Ok(()) } else { print_line(&text) }
     }

@@ -172,9 +172,47 @@ fn a_bad_config_exits_78_and_names_the_key() {
         std::fs::write(&config, "no_such_key = 1\n").unwrap();
         let output = leasehold(&[verb, "--config", config.to_str().unwrap()]);
         assert!(said(&output).contains("no_such_key"), "{output:?}");
+        assert!(said(&output).contains(config.to_str().unwrap()), "{output:?}");
         let output = leasehold(&[verb, "--config", "/no/such/file.toml"]);
         assert_eq!(code(&output), Some(78), "{output:?}");
         assert!(said(&output).contains("/no/such/file.toml"), "{output:?}");
+    }
+}
+
+/// A node's config, on ports that no test can bind or on those given.
+fn server_config(data_dir: &str, ports: [u16; 2]) -> String {
+    let [client, peer] = ports;
+    format!(
+        "cluster_id = \"t\"\nnode_id = 1\ndata_dir = {data_dir:?}\n\
+         client_listen = \"127.0.0.1:{client}\"\npeer_listen = \"127.0.0.1:{peer}\"\n\
+         members = [{{ node_id = 1, client_address = \"a:1\", peer_address = \"a:2\" }}]\n"
+    )
+}
+
+#[test]
+fn a_node_that_cannot_start_exits_1_and_says_every_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("node.toml");
+    let run = |data_dir: &str, ports: [u16; 2]| {
+        std::fs::write(&config, server_config(data_dir, ports)).unwrap();
+        let output = leasehold(&["server", "--config", config.to_str().unwrap()]);
+        assert_eq!(code(&output), Some(1), "{output:?}");
+        said(&output)
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let complaint = run(folder.path().to_str().unwrap(), [port, 1]);
+    assert!(complaint.contains("client_listen") && complaint.contains("in use"), "{complaint}");
+
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("identity"), "not an identity").unwrap();
+    let complaint = run(data.to_str().unwrap(), [free(), free()]);
+    for word in
+        [data.to_str().unwrap(), "identity is damaged", "a new id and an empty data directory"]
+    {
+        assert!(complaint.contains(word), "{word}: {complaint}");
     }
 }
 

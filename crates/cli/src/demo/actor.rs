@@ -107,16 +107,16 @@ pub(crate) enum Report {
 pub(crate) async fn run(common: &Common, args: &ActorArgs) -> Result<Exit, Failure> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .map_err(Failure::other)?;
+        .map_err(Failure::because)?;
     let mut actor = Actor { common, holder: &args.holder, lease: None };
     let mut orders = BufReader::new(stdin()).lines();
-    while let Some(line) = orders.next_line().await.map_err(Failure::other)? {
-        let order = serde_json::from_str(&line).map_err(Failure::other)?;
+    while let Some(line) = orders.next_line().await.map_err(Failure::because)? {
+        let order = serde_json::from_str(&line).map_err(Failure::because)?;
         let report = actor
             .obey(order)
             .await
             .unwrap_or_else(|failure| Report::Failed { why: failure.message });
-        print_line(&serde_json::to_string(&report).map_err(Failure::other)?)?;
+        print_line(&serde_json::to_string(&report).map_err(Failure::because)?)?;
     }
     Ok(Exit::Done)
 }
@@ -145,7 +145,7 @@ impl Actor<'_> {
                 LeaseState::Lost { reason } => Report::Lost { reason: reason.to_string() },
             }),
             Order::WriteFile { path, text } => {
-                std::fs::write(&path, text).map_err(Failure::other)?;
+                std::fs::write(&path, text).map_err(Failure::because)?;
                 Ok(Report::FileWritten)
             }
             Order::WriteStore { key, text } => self.write_store(key, text).await,

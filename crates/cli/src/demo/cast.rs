@@ -27,7 +27,7 @@ pub(super) struct Player {
 impl Player {
     /// Starts a client of that cluster.
     pub(super) fn start(name: &'static str, cluster: &Cluster) -> Result<Self, Failure> {
-        let mut child = Command::new(std::env::current_exe().map_err(Failure::other)?)
+        let mut child = Command::new(std::env::current_exe().map_err(Failure::because)?)
             .args(["actor", "--holder", name])
             .env("LEASEHOLD_ENDPOINTS", cluster.endpoints().join(","))
             .env("LEASEHOLD_STORE", cluster.store_address())
@@ -36,7 +36,7 @@ impl Player {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(Failure::other)?;
+            .map_err(Failure::because)?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let (orders, reports) = (child.stdin.take(), child.stdout.take());
         match (pid, orders, reports) {
@@ -54,17 +54,17 @@ impl Player {
 
     /// Tells it what to do and returns at once; a stopped one hears it when it wakes.
     pub(super) async fn tell(&mut self, order: &Order) -> Result<(), Failure> {
-        let mut line = serde_json::to_string(order).map_err(Failure::other)?;
+        let mut line = serde_json::to_string(order).map_err(Failure::because)?;
         line.push('\n');
-        self.orders.write_all(line.as_bytes()).await.map_err(Failure::other)
+        self.orders.write_all(line.as_bytes()).await.map_err(Failure::because)
     }
 
     /// What came of the oldest order that was not reported yet.
     pub(super) async fn hear(&mut self) -> Result<Report, Failure> {
         let heard = tokio::time::timeout(PATIENCE, self.reports.next_line()).await;
         let line = heard.map_err(|_| Failure::other(format!("{} said nothing", self.name)))?;
-        match line.map_err(Failure::other)? {
-            Some(line) => serde_json::from_str(&line).map_err(Failure::other),
+        match line.map_err(Failure::because)? {
+            Some(line) => serde_json::from_str(&line).map_err(Failure::because),
             None => Err(Failure::other(format!("{} has ended", self.name))),
         }
     }
@@ -87,11 +87,11 @@ impl Player {
 
     fn signal(&self, signal: Signal) -> Result<(), Failure> {
         // Not reaped while `self.child` is here, so the id is still its own.
-        kill_process(self.pid, signal).map_err(Failure::other)
+        kill_process(self.pid, signal).map_err(Failure::because)
     }
 
     /// Ends it.
     pub(super) async fn leave(mut self) -> Result<(), Failure> {
-        self.child.kill().await.map_err(Failure::other)
+        self.child.kill().await.map_err(Failure::because)
     }
 }

@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// # Errors
 /// The first thing that was expected and not observed.
 pub(crate) async fn play(format: Format) -> Result<(), Failure> {
-    let mut signals = signals::ending().map_err(Failure::other)?;
+    let mut signals = signals::ending().map_err(Failure::because)?;
     let told = async {
         let mut story = Story::begin(format).await?;
         story.without_the_fence().await?;
@@ -38,7 +38,7 @@ pub(crate) async fn play(format: Format) -> Result<(), Failure> {
     };
     tokio::select! {
         told = told => told,
-        signal = signals.next() => Err(Failure::other(format!("interrupted by {signal:?}"))),
+        signal = signals.next() => Err(Failure::other(format!("interrupted by {}", signals::name(signal)))),
     }
 }
 
@@ -98,7 +98,7 @@ impl Story {
         self.a_wakes()?;
         expect("A's late write", &self.a.hear().await?, &Report::FileWritten)?;
         self.timeline.tell(Who::A, "writes \"7, by A\", not knowing that two seconds are gone")?;
-        let left = std::fs::read_to_string(&path).map_err(Failure::other)?;
+        let left = std::fs::read_to_string(&path).map_err(Failure::because)?;
         expect("what is in the file", &left.as_str(), &"7, by A")?;
         self.timeline
             .tell(Who::File, "now says \"7, by A\". B's write is lost, and nobody was told.")?;

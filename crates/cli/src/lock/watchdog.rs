@@ -49,7 +49,7 @@ pub(crate) struct WatchdogArgs {
 /// Runs the hidden verb.
 pub(crate) fn run(args: &WatchdogArgs) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(Failure::other)?;
+    let runtime = runtime.map_err(Failure::because)?;
     runtime
         .block_on(watch(args))
         .map(|()| Exit::Done)

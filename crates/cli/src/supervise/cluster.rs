@@ -57,21 +57,24 @@ impl Cluster {
         let temporary = match folder {
             Some(_) => None,
             None => Some(
-                tempfile::Builder::new().prefix("leasehold-").tempdir().map_err(Failure::other)?,
+                tempfile::Builder::new()
+                    .prefix("leasehold-")
+                    .tempdir()
+                    .map_err(Failure::because)?,
             ),
         };
         let folder = folder.or(temporary.as_ref().map(tempfile::TempDir::path));
         let folder = folder.expect("one of the two is there");
         let lock = lock(folder)?;
         let layout = Layout::open_or_create(folder, nodes)?;
-        let folder = fs::canonicalize(folder).map_err(Failure::other)?;
+        let folder = fs::canonicalize(folder).map_err(Failure::because)?;
         let nodes: io::Result<Vec<_>> = layout
             .members
             .iter()
             .map(|member| Daemon::start(&folder, "server", &node_name(member.node_id)))
             .collect();
-        let nodes = nodes.map_err(Failure::other)?;
-        let store = Daemon::start(&folder, "store", "store").map_err(Failure::other)?;
+        let nodes = nodes.map_err(Failure::because)?;
+        let store = Daemon::start(&folder, "store", "store").map_err(Failure::because)?;
         let mut cluster = Self { folder, layout, nodes, store, _lock: lock, temporary };
         cluster.wait_until_ready().await?;
         cluster.write_pids()?;
@@ -115,7 +118,7 @@ impl Cluster {
     pub(crate) async fn kill_node(&mut self, node_id: u64) -> Result<(), Failure> {
         let name = node_name(node_id);
         match self.nodes.iter_mut().find(|node| node.name() == name) {
-            Some(node) => node.kill().await.map_err(Failure::other),
+            Some(node) => node.kill().await.map_err(Failure::because),
             None => Err(Failure::other(format!("there is no {name}"))),
         }
     }
@@ -123,7 +126,7 @@ impl Cluster {
     /// Starts a node again that has ended.
     pub(crate) fn start_node(&mut self, node_id: u64) -> Result<(), Failure> {
         let name = node_name(node_id);
-        let started = Daemon::start(&self.folder, "server", &name).map_err(Failure::other)?;
+        let started = Daemon::start(&self.folder, "server", &name).map_err(Failure::because)?;
         match self.nodes.iter_mut().find(|node| node.name() == name) {
             Some(node) => *node = started,
             None => return Err(Failure::other(format!("there is no {name}"))),
@@ -175,7 +178,7 @@ impl Cluster {
         let line =
             |daemon: &mut Daemon| format!("{} {}\n", daemon.name(), daemon.pid().as_raw_nonzero());
         let text: String = self.daemons().map(line).collect();
-        fs::write(folder.join("pids"), text).map_err(Failure::other)
+        fs::write(folder.join("pids"), text).map_err(Failure::because)
     }
 
     async fn wait_until_ready(&mut self) -> Result<(), Failure> {
@@ -205,7 +208,7 @@ impl Cluster {
     fn fail_if_anybody_died(&mut self) -> Result<(), Failure> {
         let folder = self.folder.clone();
         for daemon in self.daemons() {
-            if let Some(status) = daemon.has_ended().map_err(Failure::other)? {
+            if let Some(status) = daemon.has_ended().map_err(Failure::because)? {
                 let log = log_tail(&folder, daemon.name());
                 let name = daemon.name();
                 return Err(Failure::other(format!("{name} did not start: {status}\n{log}")));

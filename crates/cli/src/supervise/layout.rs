@@ -111,7 +111,7 @@ impl Layout {
             client_address: address(),
             peer_address: address(),
         });
-        let cluster_id = format!("dev-{:016x}", getrandom::u64().map_err(Failure::other)?);
+        let cluster_id = format!("dev-{:016x}", getrandom::u64().map_err(Failure::because)?);
         Ok(Self { cluster_id, members: members.collect(), store_address })
     }
 
@@ -165,7 +165,7 @@ pub(crate) fn log_file(folder: &Path, name: &str) -> PathBuf {
 }
 
 fn save(file: &Path, text: Result<String, toml::ser::Error>) -> Result<(), Failure> {
-    let text = text.map_err(Failure::other)?;
+    let text = text.map_err(Failure::because)?;
     fs::write(file, format!("# Written by `leasehold dev`.\n{text}")).map_err(at(file))
 }
 
@@ -181,7 +181,7 @@ fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
         if listeners.len() == count {
             break;
         }
-        let offset = getrandom::u32().map_err(Failure::other)? % width;
+        let offset = getrandom::u32().map_err(Failure::because)? % width;
         let port = PORTS.start + u16::try_from(offset).expect("less than the width of a u16 range");
         // One that we hold already is refused like anybody else's.
         if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {

@@ -75,6 +75,21 @@ impl Signals {
     }
 }
 
+/// What people call it.
+pub(crate) fn name(signal: Signal) -> String {
+    let name = match signal {
+        Signal::HUP => "SIGHUP",
+        Signal::INT => "SIGINT",
+        Signal::QUIT => "SIGQUIT",
+        Signal::TERM => "SIGTERM",
+        Signal::USR1 => "SIGUSR1",
+        Signal::USR2 => "SIGUSR2",
+        Signal::CONT => "SIGCONT",
+        other => return format!("signal {}", other.as_raw()),
+    };
+    name.to_owned()
+}
+
 fn bit(signal: Signal) -> u64 {
     u32::try_from(signal.as_raw() - 1).ok().and_then(|shift| 1_u64.checked_shl(shift)).unwrap_or(0)
 }

@@ -43,7 +43,7 @@ impl Show for Acquired {
 }
 
 pub(crate) async fn run(common: &Common, args: &AcquireArgs) -> Result<Exit, Failure> {
-    let mut signals = signals::ending().map_err(Failure::other)?;
+    let mut signals = signals::ending().map_err(Failure::because)?;
     let client = common.client()?;
     let lease = match args.claim.claim(&client, &mut signals).await? {
         Claimed::Held(lease) => lease,

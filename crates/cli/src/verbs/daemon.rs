@@ -31,7 +31,7 @@ pub(crate) fn runtime(threads: usize) -> Result<Runtime, Failure> {
         1 => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
     };
-    builder.worker_threads(threads).enable_all().build().map_err(Failure::other)
+    builder.worker_threads(threads).enable_all().build().map_err(Failure::because)
 }
 
 /// Runs `serve`, which is given a future that completes when the daemon shall stop: SIGTERM, SIGINT or,
@@ -42,14 +42,14 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     runtime.block_on(async {
-        let mut stop = signals::stopping().map_err(Failure::other)?;
+        let mut stop = signals::stopping().map_err(Failure::because)?;
         let (tell, told) = oneshot::channel();
         let parent_gone = with_stdin.then(follow_stdin);
         let serving = serve(told);
         tokio::pin!(serving);
         tokio::select! {
             served = &mut serving => return served.map(|()| Exit::Done),
-            signal = stop.next() => say(&format!("leasehold: {signal:?}: stopping")),
+            signal = stop.next() => say(&format!("leasehold: {}: stopping", signals::name(signal))),
             () = ended(parent_gone) => {}
         }
         // It has just been seen to serve; should it end by itself meanwhile, nobody listens.

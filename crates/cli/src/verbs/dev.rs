@@ -63,7 +63,7 @@ impl Show for Ready {
 }
 
 pub(crate) async fn run(common: &Common, args: &DevArgs) -> Result<Exit, Failure> {
-    let mut signals = signals::ending().map_err(Failure::other)?;
+    let mut signals = signals::ending().map_err(Failure::because)?;
     let starting = Cluster::start(args.data_dir.as_deref(), args.nodes);
     let cluster = tokio::select! {
         started = starting => started?,
@@ -132,7 +132,7 @@ async fn wait_for(
         }
     };
     cluster.stop().await;
-    status.map_err(Failure::other)
+    status.map_err(Failure::because)
 }
 
 fn command(program: &OsString, arguments: &[OsString], ready: &Ready) -> Command {

@@ -43,7 +43,7 @@ pub(crate) struct LockArgs {
 }
 
 pub(crate) async fn run(common: &Common, args: &LockArgs) -> Result<Exit, Failure> {
-    let mut signals = signals::forwarded().map_err(Failure::other)?;
+    let mut signals = signals::forwarded().map_err(Failure::because)?;
     let client = common.client()?;
     let lease = match args.claim.claim(&client, &mut signals).await? {
         Claimed::Held(lease) => lease,

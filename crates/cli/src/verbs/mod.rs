@@ -60,5 +60,5 @@ fn client(
 ) -> Result<Exit, Failure> {
     logging::start(log.unwrap_or(CLIENT_LOG), logging::Lines::Text)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Failure::other)?.block_on(verb)
+    runtime.map_err(Failure::because)?.block_on(verb)
 }

@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use leasehold_server::{Config, LogFormat};
 
 use super::daemon::{self, DaemonArgs};
+use crate::chain::one_line;
 use crate::exit::{Exit, Failure};
 use crate::logging::{self, Lines};
 use crate::output::print_line;
@@ -23,7 +24,8 @@ pub(crate) struct ServerArgs {
 }
 
 pub(crate) fn run(args: &ServerArgs, log: Option<&str>) -> Result<Exit, Failure> {
-    let config = Config::load(&args.daemon.config).map_err(Failure::config)?;
+    let config =
+        Config::load(&args.daemon.config).map_err(|error| Failure::config(one_line(&error)))?;
     if args.daemon.check {
         return print_line(&format!("{}: good", args.daemon.config.display())).map(|()| Exit::Done);
     }
@@ -34,6 +36,6 @@ pub(crate) fn run(args: &ServerArgs, log: Option<&str>) -> Result<Exit, Failure>
     logging::start(log.unwrap_or(&config.log.filter), lines)?;
     let runtime = daemon::runtime(config.runtime_threads)?;
     daemon::run(runtime, args.daemon.stop_with_stdin, |stop| async move {
-        leasehold_server::serve(config, stop.map(drop)).await.map_err(Failure::other)
+        leasehold_server::serve(config, stop.map(drop)).await.map_err(Failure::because)
     })
 }

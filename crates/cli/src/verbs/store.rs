@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use leasehold_store::{Config, LogFormat, verify};
 
 use super::daemon::{self, DaemonArgs};
+use crate::chain::one_line;
 use crate::exit::{Exit, Failure};
 use crate::logging::{self, Lines};
 use crate::output::print_line;
@@ -27,7 +28,8 @@ pub(crate) struct StoreArgs {
 }
 
 pub(crate) fn run(args: &StoreArgs, log: Option<&str>) -> Result<Exit, Failure> {
-    let config = Config::load(&args.daemon.config).map_err(Failure::config)?;
+    let config =
+        Config::load(&args.daemon.config).map_err(|error| Failure::config(one_line(&error)))?;
     if args.daemon.check {
         return print_line(&format!("{}: good", args.daemon.config.display())).map(|()| Exit::Done);
     }
@@ -43,14 +45,14 @@ pub(crate) fn run(args: &StoreArgs, log: Option<&str>) -> Result<Exit, Failure> 
     daemon::run(runtime, args.daemon.stop_with_stdin, |stop| async move {
         let served = leasehold_store::serve(config, stop.map(drop)).await;
         served.map_err(|error| match error.is_bad_config() {
-            true => Failure::config(error),
-            false => Failure::other(error),
+            true => Failure::config(one_line(&error)),
+            false => Failure::because(error),
         })
     })
 }
 
 fn verified(config: &Config) -> Result<Exit, Failure> {
-    let report = verify(config).map_err(Failure::other)?;
+    let report = verify(config).map_err(Failure::because)?;
     let counters = report.counters;
     print_line(&format!(
         "good: {} resources, {} keys, revision {}",

@@ -69,7 +69,7 @@ impl Show for Happened {
 }
 
 pub(crate) async fn run(common: &Common, args: &WatchArgs) -> Result<Exit, Failure> {
-    let mut stop = signals::ending().map_err(Failure::other)?;
+    let mut stop = signals::ending().map_err(Failure::because)?;
     let client = common.client()?;
     let mut watch = client.watch(&args.prefix, args.after.map(Revision)).await?;
     loop {
