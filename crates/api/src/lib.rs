@@ -14,6 +14,7 @@ mod failure;
 mod lease;
 mod problem;
 mod store;
+mod window;
 
 pub use claim::{
     answer_from_claim, answer_from_lease, claim_from_answer, event_to_wire, lease_from_answer,
@@ -26,6 +27,7 @@ pub use store::{
     CLUSTER_ID_BYTES_MAX, CheckedMutation, CheckedStoreGet, CheckedStoreList, CheckedWrite,
     KEY_BYTES_MAX, MUTATIONS_MAX, MutationKind, PAGE_BYTES_MAX, VALUE_BYTES_MAX, WRITE_BYTES_MAX,
 };
+pub use window::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 
 /// The generated code, one module for each proto package: `leasehold.lease.v1` and
 /// `leasehold.store.v1` are public, `leasehold.peer.v1` is spoken only between nodes.

@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use leasehold_api::DESCRIPTORS;
 use leasehold_api::pb::store::v1::store_service_server::StoreServiceServer;
+use leasehold_api::{CONNECTION_WINDOW_BYTES, DESCRIPTORS, STREAM_WINDOW_BYTES};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::server::TcpIncoming;
@@ -166,6 +166,8 @@ async fn serve_engine(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_concurrent_streams(Some(STREAMS_PER_CONNECTION_MAX))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .add_service(health_service)
         .add_service(
             reflection().build_v1().expect("the descriptors were compiled into this program"),

@@ -2,7 +2,8 @@
 //!
 //! Two tasks and a bounded channel between them. The first takes writes from the network and gives
 //! each its place in the writer's queue; the second waits for the answers in that order. A slow
-//! reader of answers fills the channel, and then nothing more is taken from the network.
+//! reader of answers fills the channel, and then nothing more is taken from the network. The client
+//! is stopped by the stream's window, and by nothing else: see [`leasehold_api::STREAM_WINDOW_BYTES`].
 //!
 //! Where a unary write is told `QUEUE_FULL`, a stream waits: were one write of a pipeline refused
 //! for want of room and the next one accepted, the first could never be sent again, because its

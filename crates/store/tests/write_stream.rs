@@ -2,6 +2,10 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use leasehold_api::pb::store::v1 as pb;
 use leasehold_api::pb::store::v1::write_stream_response::Result as Answer;
 use leasehold_api::{Failure, Problem};
@@ -9,8 +13,8 @@ use leasehold_store::Config;
 use support::*;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::Code;
 
 /// An open write stream.
@@ -40,6 +44,36 @@ impl Pipeline {
         };
         (response.attempt, result)
     }
+}
+
+/// So many of the smallest writes as fast as they go, each in a frame of its own. Counts those that
+/// the connection took.
+fn flood(
+    resource: &'static str,
+    writes: u64,
+    sent: &Arc<AtomicU64>,
+) -> impl Stream<Item = pb::WriteStreamRequest> + Send + 'static {
+    let sent = sent.clone();
+    tokio_stream::iter(1..=writes).then(move |sequence| {
+        sent.store(sequence, Ordering::Relaxed);
+        async move {
+            // Whatever is ready at one moment would share a frame.
+            tokio::task::yield_now().await;
+            let write = Some(write(resource, 7, sequence, []));
+            pb::WriteStreamRequest { attempt: sequence, write }
+        }
+    })
+}
+
+/// Waits until that many were sent.
+async fn reached(sent: &AtomicU64, writes: u64) {
+    timeout(BOUND, async {
+        while sent.load(Ordering::Relaxed) < writes {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("is sent in time");
 }
 
 fn reason(result: &Result<u64, Problem>) -> &str {
@@ -90,6 +124,50 @@ async fn a_long_pipeline_is_never_told_that_the_queue_is_full() {
         assert_eq!(pipeline.answer().await, (sequence, Ok(sequence)));
     }
     drop(pipeline);
+    store.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn twenty_thousand_tiny_writes_at_once_are_answered_in_order() {
+    let dir = temporary();
+    let mut store = start(config(&dir)).await;
+    let requests = flood("r", 20_000, &Arc::default());
+    let answers = store.client.write_stream(requests).await.expect("opens");
+    let mut pipeline = Pipeline { requests: mpsc::channel(1).0, responses: answers.into_inner() };
+    for sequence in 1..=20_000 {
+        assert_eq!(pipeline.answer().await, (sequence, Ok(sequence)));
+    }
+    drop(pipeline);
+    store.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn streams_whose_answers_nobody_reads_do_no_harm_to_others_on_their_connection() {
+    const STREAMS: usize = 8;
+    // More than the store takes ahead of its answers, less than the windows of a stream hold.
+    const UNREAD: u64 = 3_000;
+    let dir = temporary();
+    let mut store = start(config(&dir)).await;
+    let mut other = pipeline(&mut store.client).await;
+    let mut unread = Vec::new();
+    for _ in 0..STREAMS {
+        let sent = Arc::default();
+        let answers = store.client.write_stream(flood("r", 100_000, &sent)).await.expect("opens");
+        unread.push((sent, answers.into_inner()));
+    }
+    for (sent, _) in &unread {
+        reached(sent, UNREAD).await;
+    }
+    for sequence in 1..=100 {
+        other.send(sequence, Some(write("other", 7, sequence, []))).await;
+        let (attempt, result) = other.answer().await;
+        assert_eq!((attempt, reason(&result)), (sequence, "OK"));
+    }
+    for (_, answers) in &mut unread {
+        let first = timeout(BOUND, answers.next()).await.expect("answers in time");
+        assert_eq!(first.expect("is open").expect("is no status").attempt, 1);
+    }
+    drop((unread, other));
     store.stop().await.expect("stops");
 }
 

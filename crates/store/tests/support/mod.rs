@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use leasehold_api::Failure;
 use leasehold_api::pb::store::v1 as pb;
 use leasehold_api::pb::store::v1::mutation::Operation;
 use leasehold_api::pb::store::v1::store_service_client::StoreServiceClient;
+use leasehold_api::{CONNECTION_WINDOW_BYTES, Failure, STREAM_WINDOW_BYTES};
 use leasehold_store::{Config, ServeError, Server};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 /// Far longer than anything here takes.
@@ -43,7 +43,11 @@ pub async fn start(config: Config) -> Store {
     let served = tokio::spawn(server.run(async move {
         let _told_or_dropped = stopped.await;
     }));
-    let client = Client::connect(address.clone()).await.expect("connects");
+    let endpoint = Endpoint::from_shared(address.clone())
+        .expect("an address")
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+    let client = Client::new(endpoint.connect().await.expect("connects"));
     Store { client, address, stop, served }
 }
 
