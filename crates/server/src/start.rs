@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use leasehold_api::DESCRIPTORS;
 use leasehold_api::pb::lease::v1::cluster_service_server::ClusterServiceServer;
 use leasehold_api::pb::lease::v1::lease_service_server::LeaseServiceServer;
+use leasehold_api::{CONNECTION_WINDOW_BYTES, DESCRIPTORS, STREAM_WINDOW_BYTES};
 use leasehold_clock::MachineClock;
 use leasehold_disk::{BootId, DiskId, Identity, MachineDisk};
 use leasehold_raft::{Execution, NodeConfig, TokioNode, grpc};
@@ -88,6 +88,7 @@ pub(crate) fn serve_peers(node: &TokioNode, config: &Config, listener: TcpListen
         .http2_keepalive_interval(keepalive)
         .http2_keepalive_timeout(keepalive)
         .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .add_service(grpc::peer_service(node.peer_handler(), &config.limits.of_raft()));
     Port::open("peers", router, listener, PEER_CONNECTIONS_MAX)
 }
@@ -126,6 +127,8 @@ pub(crate) fn serve_clients(
     let message_bytes_max = config.limits.message_bytes_max;
     let router = Server::builder()
         .max_concurrent_streams(config.limits.streams_per_connection_max)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(config.timing.client_keepalive))
         .http2_keepalive_timeout(Some(config.timing.client_keepalive_timeout))
         .http2_max_header_list_size(HEADER_BYTES_MAX)

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::*;
@@ -11,6 +13,7 @@ use leasehold_api::pb::lease::v1::session_response::Message;
 use leasehold_api::{Failure, Problem};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::{Status, Streaming};
 
 struct Session {
@@ -303,4 +306,56 @@ async fn a_client_that_does_not_read_is_renewed_until_its_stream_is_ended() {
     };
     assert_eq!(reason(&end), "OUTCOME_UNKNOWN");
     assert!(end.message().contains("not read"), "{end:?}");
+}
+
+/// Many of the smallest attempts as fast as they go, each in a frame of its own. Counts those that the
+/// connection took.
+fn flood(attempts: u64, sent: &Arc<AtomicU64>) -> impl Stream<Item = pb::SessionRequest> + use<> {
+    let sent = sent.clone();
+    tokio_stream::iter(1..=attempts).then(move |attempt| {
+        sent.store(attempt, Ordering::Relaxed);
+        async move {
+            // Whatever is ready at one moment would share a frame.
+            tokio::task::yield_now().await;
+            let renew = pb::RenewRequest { tokens: vec![1_000_000], request_ids: vec![] };
+            pb::SessionRequest { attempt, command: Some(Command::Renew(renew)) }
+        }
+    })
+}
+
+#[tokio::test]
+async fn twenty_thousand_tiny_attempts_at_once_are_all_answered() {
+    let cluster = Cluster::start(1).await;
+    let attempts = flood(20_000, &Arc::default());
+    let answers = within(cluster.lease(0).session(attempts)).await.expect("open");
+    let mut answers = answers.into_inner();
+    let mut answered = 0;
+    while let Some(said) = within(answers.message()).await.expect("no error") {
+        answered += usize::from(said.attempt != 0);
+    }
+    assert_eq!(answered, 20_000);
+}
+
+#[tokio::test]
+async fn a_session_whose_answers_nobody_reads_does_no_harm_to_others_on_its_connection() {
+    // Their answers are twice what may be unread.
+    const ATTEMPTS: u64 = 50_000;
+    let cluster = Cluster::start_with(1, "session_reply_bytes_max = 8388608").await;
+    let mut client = cluster.lease(0);
+    let (mut other, _) = Session::open(&mut client).await;
+    let sent = Arc::default();
+    let unread = within(client.session(flood(ATTEMPTS, &sent))).await.expect("open");
+    eventually("everything is taken, long after the end", async || {
+        (sent.load(Ordering::Relaxed) == ATTEMPTS).then_some(())
+    })
+    .await;
+    lease_of(other.ask(Command::Acquire(acquire("r"))).await);
+    let mut unread = unread.into_inner();
+    let end = loop {
+        match within(unread.message()).await {
+            Ok(said) => assert!(said.is_some(), "an end without a status"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(reason(&end), "OUTCOME_UNKNOWN");
 }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use leasehold_api::Problem;
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::pb::lease::v1::cluster_service_client::ClusterServiceClient;
 use leasehold_api::pb::lease::v1::lease_service_client::LeaseServiceClient;
+use leasehold_api::{CONNECTION_WINDOW_BYTES, Problem, STREAM_WINDOW_BYTES};
 use leasehold_disk::MachineDisk;
 use leasehold_server::{Config, Listeners, ServeError, serve_on};
 use tokio::net::TcpListener;
@@ -159,7 +159,11 @@ impl Cluster {
     /// A connection of its own to a node.
     pub(crate) fn channel(&self, at: usize) -> Channel {
         let uri = format!("http://127.0.0.1:{}", self.nodes[at].client_port);
-        Endpoint::from_shared(uri).expect("a good address").connect_lazy()
+        Endpoint::from_shared(uri)
+            .expect("a good address")
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .connect_lazy()
     }
 
     pub(crate) fn lease(&self, at: usize) -> Lease {

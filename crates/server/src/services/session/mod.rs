@@ -3,7 +3,7 @@
 //! One task for each stream. It waits for one thing ([`Session::next_turn`]), then decides
 //! ([`Session::on_turn`]) without waiting for anybody but the hub, which waits for nobody. Reading the
 //! client's attempts never depends on the client reading answers, and never on room for acquires: an
-//! attempt that finds none is answered `QUEUE_FULL` at once.
+//! attempt that finds none is answered `QUEUE_FULL` at once. Even after the end it is read on.
 //!
 //! Whether an attempt's number was used before is the client's affair; its answer carries it back.
 
@@ -94,8 +94,14 @@ type ToFollow = Vec<(RequestId, Revision)>;
 
 impl Session {
     async fn run(mut self, replies: Replies) {
-        let end = self.serve(&replies).await;
-        replies.end(end);
+        let Err(problem) = self.serve(&replies).await else { return };
+        replies.fail(problem);
+        discard(self.into_inbound(), &replies).await;
+    }
+
+    /// Gives everything else back: the place among the sessions, and whom the hub tells.
+    fn into_inbound(self) -> Streaming<pb::SessionRequest> {
+        self.inbound
     }
 
     async fn serve(&mut self, replies: &Replies) -> Result<(), Problem> {
@@ -263,6 +269,17 @@ impl Session {
         };
         let message = Some(Message::Welcome(welcome));
         replies.push(pb::SessionResponse { attempt: 0, message })
+    }
+}
+
+/// Reads on, until the client knows of the end or is gone: what it sends to a stream that nobody reads
+/// would be held against the whole connection.
+async fn discard(mut inbound: Streaming<pb::SessionRequest>, replies: &Replies) {
+    loop {
+        tokio::select! {
+            asked = inbound.message() => if !matches!(asked, Ok(Some(_))) { return },
+            () = replies.closed() => return,
+        }
     }
 }
 

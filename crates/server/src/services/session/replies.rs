@@ -62,11 +62,9 @@ impl Replies {
         Fault::OutcomeUnknown { why }.into()
     }
 
-    /// Ends the stream: in order, or with a problem.
-    pub(super) fn end(self, end: Result<(), Problem>) {
-        if let Err(problem) = end {
-            let _ = self.queue.send((Err(problem.into()), None));
-        }
+    /// Ends the stream with a problem. It ends in order when this is dropped.
+    pub(super) fn fail(&self, problem: Problem) {
+        let _ = self.queue.send((Err(problem.into()), None));
     }
 
     /// Returns when the client is gone.
@@ -109,7 +107,8 @@ mod tests {
         assert!(replies.push(reply(1)).is_ok() && replies.push(reply(2)).is_ok());
         let problem = replies.push(reply(3)).expect_err("no room");
         assert_eq!(problem.reason(), "OUTCOME_UNKNOWN");
-        replies.end(Err(problem));
+        replies.fail(problem);
+        drop(replies);
         let mut next = || stream.next().now_or_never().expect("ready");
         assert_eq!(next().map(|reply| reply.map(|reply| reply.attempt).ok()), Some(Some(1)));
         assert_eq!(next().map(|reply| reply.map(|reply| reply.attempt).ok()), Some(Some(2)));
