@@ -46,7 +46,7 @@ fn main() {
             _ => panic!("{o}"),
         }
     }
-    let f = search(c, &Limits { threads: 1, states: 1_500_000 });
+    let f = search(c, &Limits { threads: 1, states: 8_000_000 });
     println!(
         "{:?} states {} steps {} depth {} {:.1}s complete {} {:.0}/s",
         &a[1..],

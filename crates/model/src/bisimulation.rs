@@ -11,7 +11,8 @@ use crate::model::ProtocolModel;
 
 type Key = Box<[u8]>;
 
-/// What can be seen of a state: which properties hold, and which keys are one step away.
+/// What can be seen of a state: which properties hold, and which other keys are one step away. (A step
+/// that changes nothing, such as a refused proposal, may be possible or not.)
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     verdicts: Vec<bool>,
@@ -25,7 +26,8 @@ fn see(model: &ProtocolModel, state: &Keyed) -> (Seen, Vec<Keyed>) {
     let mut actions = Vec::new();
     model.actions(state, &mut actions);
     let next: Vec<Keyed> = actions.into_iter().map(|action| model.step(state, action)).collect();
-    (Seen { verdicts, next: next.iter().map(|state| state.key().into()).collect() }, next)
+    let others = next.iter().filter(|next| *next != state).map(|next| next.key().into());
+    (Seen { verdicts, next: others.collect() }, next)
 }
 
 /// Walks `states_max` states breadth first. Each time another path leads to a known key, with other

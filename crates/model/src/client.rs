@@ -17,6 +17,7 @@ impl Claim {
             trusted_ns: 0,
             intent: Intent::Keep,
             writes: 0,
+            is_writing: false,
             since_latest: 0,
         }
     }

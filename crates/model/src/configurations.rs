@@ -14,10 +14,10 @@ pub fn small_configurations() -> Vec<Config> {
             config.cancels = true;
             config.releases = true;
         }),
-        quick("wait", "a queue, with crashes of clients and grants in open calls", |config| {
+        quick("wait", "a queue, with grants in open calls", |config| {
             config.wait = Wait::Always;
+            config.wait_ms = 2 * TICK_MS;
             config.grants = GrantAnswer::OpenCall;
-            config.client_crashes = 1;
         }),
         quick("heal", "a queue with pushes: from every state a fair schedule ends all", |config| {
             config.wait = Wait::Always;
@@ -48,6 +48,7 @@ pub fn small_configurations() -> Vec<Config> {
             config.bound = true;
             config.elections = 2;
             config.clients = 1;
+            config.client_crashes = 1;
         }),
     ]
 }

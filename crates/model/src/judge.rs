@@ -33,7 +33,13 @@ pub(crate) fn judge(
         let request = number(message.client, message.ordinal);
         judge_answer(world, request, &outcome.answer);
         let due_by = before.now() + entry.stamp_ms;
-        note_answer(world, message.body, before.facts().claim(request), due_by, &outcome.answer);
+        let claim = before.facts().claim(request);
+        note_answer(world, message.body, claim, due_by, &outcome.answer);
+        let remembered = before.facts().ended.iter().any(|ended| ended.request == request);
+        let unknown = claim.is_none() && !remembered;
+        if unknown && matches!(outcome.answer, Answer::Cancelled { .. }) {
+            world.happened.note(Happening::CancelledUnknown);
+        }
     }
     if !config.mutant.reads_more() {
         compare_notes(world, entered);
@@ -147,7 +153,6 @@ fn note_answer(
             _ => Happening::RenewedTooLate,
         },
         (_, Answer::Released { was_held: false }) => Happening::ReleasedTooLate,
-        (_, Answer::Cancelled { ended: None }) => Happening::CancelledUnknown,
         _ => return,
     };
     world.happened.note(what);

@@ -274,6 +274,7 @@ impl KeyWriter<'_> {
         self.number(claim.trusted_ns);
         self.byte(claim.intent as u8);
         self.byte(claim.writes);
+        self.flag(claim.is_writing);
         if config.mutant.reads_more() {
             self.byte(claim.since_latest);
         }

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use leasehold_model::{Config, Found, Happening, Limits, Trial, configurations, search, trials};
+use leasehold_model::{
+    Config, Found, Happening, Limits, Trial, configurations, search, small_configurations, trials,
+};
 
 /// Explicit-state model check of the lease protocol.
 #[derive(Debug, Parser)]
@@ -20,6 +22,9 @@ enum What {
     Check {
         /// Names of configurations; all of them by default.
         names: Vec<String>,
+        /// The small configurations, which the tests run.
+        #[arg(long)]
+        small: bool,
         /// Threads.
         #[arg(long, default_value_t = 2)]
         threads: usize,
@@ -37,7 +42,9 @@ enum What {
 
 fn main() -> ExitCode {
     let is_good = match Options::parse().command {
-        What::Check { names, threads } => check(&names, threads),
+        What::Check { names, small, threads } => {
+            check(if small { small_configurations() } else { configurations() }, &names, threads)
+        }
         What::Mutants => mutants(),
         What::Explain { mutant } => explain(&mutant),
         What::List => list(),
@@ -45,8 +52,7 @@ fn main() -> ExitCode {
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn check(names: &[String], threads: usize) -> bool {
-    let known = configurations();
+fn check(known: Vec<Config>, names: &[String], threads: usize) -> bool {
     if let Some(unknown) = names.iter().find(|name| known.iter().all(|c| c.name != **name)) {
         eprintln!("no configuration is named {unknown:?}; `leasehold-model list` names them");
         return false;

@@ -11,17 +11,14 @@ use crate::ghost::Flaw;
 use crate::happening::Happening;
 use crate::lease::token;
 use crate::mutant::Mutant;
-use crate::world::{World, Write};
+use crate::world::{Told, World, Write};
 
 impl World {
     /// Whether a client that believes may begin one more write: writes go in order, one at a time.
     pub(crate) fn may_check(&self, config: &Config, client: usize) -> bool {
-        let (Some(store), Some(held)) = (config.store, self.believes(client)) else { return false };
+        let (Some(store), Some(_)) = (config.store, self.believes(client)) else { return false };
         let Some(claim) = &self.clients[client].claim else { return false };
-        let waits_for_answer = |write: &Write| write.token == held && !write.copy;
-        claim.writes < store.writes
-            && self.store.unsynced.is_none()
-            && !self.clients[client].writes.iter().any(waits_for_answer)
+        claim.writes < store.writes && !claim.is_writing && self.store.unsynced.is_none()
     }
 
     /// The check says yes; the read raises the mark durably before it is answered.
@@ -36,6 +33,7 @@ impl World {
         let client = &mut self.clients[client];
         let claim = client.claim.as_mut().expect("only who has a claim believes");
         claim.writes += 1;
+        claim.is_writing = true;
         let sequence = u64::from(claim.writes);
         client.writes.push(Write { token: held, sequence, fresh: true, copy: false });
     }
@@ -59,7 +57,10 @@ impl World {
         self.present(write.token, &admitted);
         match admitted {
             Ok(Admitted::Accept(mark)) => self.accept(config, mark, write),
-            Ok(Admitted::Repeat) => self.happened.note(Happening::RepeatedWrite),
+            Ok(Admitted::Repeat) => {
+                self.happened.note(Happening::RepeatedWrite);
+                self.acknowledge(write);
+            }
             Err(Stale::Sequence { .. }) => self.happened.note(Happening::StaleSequence),
             Err(_) => {}
         }
@@ -92,9 +93,20 @@ impl World {
         self.store.mark = mark;
         self.ghost.accepted = self.ghost.accepted.max(write.token);
         self.happened.note(Happening::Written);
+        self.acknowledge(write);
         // What others read is old now; a copy of this very write would count twice.
         for other in self.clients.iter_mut().flat_map(|client| &mut client.writes) {
             other.fresh = false;
+        }
+    }
+
+    /// Its writer hears that the write is done, if it still cares.
+    fn acknowledge(&mut self, write: Write) {
+        for claim in self.clients.iter_mut().filter_map(|client| client.claim.as_mut()) {
+            let holds = claim.told == Told::Held { token: write.token };
+            if holds && u64::from(claim.writes) == write.sequence {
+                claim.is_writing = false;
+            }
         }
     }
 

@@ -91,7 +91,9 @@ pub(crate) struct Claim {
     /// How much longer it may believe, in ns of its own clock.
     pub(crate) trusted_ns: u64,
     pub(crate) intent: Intent,
+    /// Writes begun, and whether the last one is unanswered.
     pub(crate) writes: u8,
+    pub(crate) is_writing: bool,
     /// Steps of time since the latest attempt: one mutant counts from there.
     pub(crate) since_latest: u8,
 }
