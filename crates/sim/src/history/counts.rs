@@ -1,6 +1,6 @@
 //! What there was to check. A clean report of a history in which nothing happened means nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::evidence::Evidence;
@@ -134,7 +134,7 @@ impl Counts {
 /// A write's name: store, resource, token, sequence; and where that is 0, a number of its own.
 type WriteName<'a> = (&'a str, &'a str, Token, u64, usize);
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(PartialEq, Eq, Hash)]
 enum Name<'a> {
     Claim(&'a str),
     Write(WriteName<'a>),
@@ -143,9 +143,9 @@ enum Name<'a> {
 #[derive(Default)]
 struct Tally<'a> {
     /// Each message of each request: when it was sent, and whether it was answered.
-    sent: BTreeMap<Name<'a>, Vec<(u64, bool)>>,
-    accepted: BTreeSet<WriteName<'a>>,
-    events: BTreeSet<u64>,
+    sent: HashMap<Name<'a>, Vec<(u64, bool)>>,
+    accepted: HashSet<WriteName<'a>>,
+    events: HashSet<u64>,
 }
 
 impl Tally<'_> {

@@ -1,6 +1,6 @@
 //! What the checks share: the history, and what several of them need to know about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::History;
 use super::grants::{self, Grant, Sighting};
@@ -16,11 +16,11 @@ pub(crate) struct Evidence<'a> {
     /// Every look at a token.
     pub(crate) sightings: Vec<Sighting<'a>>,
     /// When each request id was first sent, and by which line.
-    pub(crate) asked: BTreeMap<&'a str, (u64, usize)>,
+    pub(crate) asked: HashMap<&'a str, (u64, usize)>,
     /// By token.
     pub(crate) grants: BTreeMap<Token, Grant<'a>>,
     /// By request id, where one is known: its token.
-    pub(crate) token_of: BTreeMap<&'a str, Token>,
+    pub(crate) token_of: HashMap<&'a str, Token>,
     /// By resource.
     pub(crate) lives: BTreeMap<&'a str, Lives>,
     /// By token.

@@ -1,7 +1,7 @@
 //! Every token that was seen, wherever, and the grant that it tells of.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use super::History;
 use super::record::{EventKind, Record, Token};
@@ -80,8 +80,8 @@ fn look<'a>(line: usize, record: &'a Record, sightings: &mut Vec<Sighting<'a>>) 
 }
 
 /// When each request id was first sent, and by which line.
-pub(crate) fn first_asked(history: &History) -> BTreeMap<&str, (u64, usize)> {
-    let mut asked = BTreeMap::new();
+pub(crate) fn first_asked(history: &History) -> HashMap<&str, (u64, usize)> {
+    let mut asked = HashMap::new();
     for line in &history.lines {
         if let Record::Acquire(call) = &line.record {
             let this = (call.invoked_ns, line.number);
@@ -96,7 +96,7 @@ pub(crate) fn first_asked(history: &History) -> BTreeMap<&str, (u64, usize)> {
 /// do is another check's finding.
 pub(crate) fn grants<'a>(
     sightings: &[Sighting<'a>],
-    asked: &BTreeMap<&'a str, (u64, usize)>,
+    asked: &HashMap<&'a str, (u64, usize)>,
 ) -> BTreeMap<Token, Grant<'a>> {
     let mut grants = BTreeMap::new();
     for sighting in sightings {

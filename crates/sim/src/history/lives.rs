@@ -1,7 +1,7 @@
 //! The life of each lease as revisions tell it: from where to where it is known to have been live,
 //! and from where on it is known to have ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::History;
 use super::record::{EventKind, Record, Token};
@@ -53,7 +53,7 @@ pub(crate) struct Neighbour<'a> {
 /// The lives of all leases, by resource.
 pub(crate) fn lives<'a>(
     history: &'a History,
-    token_of: &BTreeMap<&'a str, Token>,
+    token_of: &HashMap<&'a str, Token>,
 ) -> BTreeMap<&'a str, Lives> {
     let mut all: BTreeMap<&str, Lives> = BTreeMap::new();
     for line in &history.lines {
@@ -97,7 +97,7 @@ impl Life {
 /// What a line says of a lease at a revision.
 fn sign<'a>(
     record: &'a Record,
-    token_of: &BTreeMap<&str, Token>,
+    token_of: &HashMap<&str, Token>,
 ) -> Option<(&'a str, Token, u64, Sign)> {
     match record {
         Record::Acquire(call) => {

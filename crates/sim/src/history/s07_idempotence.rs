@@ -1,6 +1,6 @@
 //! S7: one request id, one token; one (token, sequence), one write.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::evidence::Evidence;
 use super::grants::Sighting;
@@ -15,7 +15,7 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
 }
 
 fn claims(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut first: BTreeMap<&str, &Sighting<'_>> = BTreeMap::new();
+    let mut first: HashMap<&str, &Sighting<'_>> = HashMap::new();
     let mut violations = Vec::new();
     for this in &evidence.sightings {
         let Some(request) = this.request else { continue };
@@ -39,7 +39,7 @@ struct Sent<'a> {
 }
 
 fn writes(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut first: BTreeMap<(&str, &str, Token, u64), Sent<'_>> = BTreeMap::new();
+    let mut first: HashMap<(&str, &str, Token, u64), Sent<'_>> = HashMap::new();
     let mut violations = Vec::new();
     for line in &evidence.history.lines {
         let Record::Write(write) = &line.record else { continue };

@@ -1,6 +1,6 @@
 //! S8: definite means definite. A no has no effect, a yes has one.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::evidence::Evidence;
 use super::record::{Cancel, EventKind, Fate, Record, Token};
@@ -39,7 +39,7 @@ struct Refusals {
 /// its other messages were answered. `ENDED` says that it may have been, and a client library that sent
 /// several messages may have cancelled what one of them was granted.
 fn refused_claims(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut by_request: BTreeMap<&str, Refusals> = BTreeMap::new();
+    let mut by_request: HashMap<&str, Refusals> = HashMap::new();
     for line in &evidence.history.lines {
         let Record::Acquire(call) = &line.record else { continue };
         let refusals = by_request.entry(call.request_id.as_str()).or_default();
@@ -98,7 +98,7 @@ fn waits_cut_short(evidence: &Evidence<'_>) -> Vec<Violation> {
 
 /// Nothing is granted to an id after its cancellation was answered, while it is remembered.
 fn cancelled_claims(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut cancelled: BTreeMap<&str, (usize, &Cancel)> = BTreeMap::new();
+    let mut cancelled: HashMap<&str, (usize, &Cancel)> = HashMap::new();
     for line in &evidence.history.lines {
         if let Record::Cancel(call) = &line.record
             && call.outcome.ok().is_some()
@@ -143,8 +143,8 @@ fn came_later(record: &Record, cancel: &Cancel) -> bool {
 
 /// Where a watch missed nothing, it saw each grant and each release that was answered.
 fn unseen_effects(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut seen: BTreeMap<(Token, bool), u64> = BTreeMap::new();
-    let mut messages: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut seen: HashMap<(Token, bool), u64> = HashMap::new();
+    let mut messages: HashMap<&str, usize> = HashMap::new();
     for line in &evidence.history.lines {
         match &line.record {
             Record::Event(event) => {
@@ -191,7 +191,7 @@ struct Told<'a> {
     at_once: bool,
 }
 
-fn told<'a>(record: &'a Record, messages: &BTreeMap<&str, usize>) -> Option<Told<'a>> {
+fn told<'a>(record: &'a Record, messages: &HashMap<&str, usize>) -> Option<Told<'a>> {
     match record {
         Record::Acquire(call) => {
             let claim = call.outcome.ok()?;

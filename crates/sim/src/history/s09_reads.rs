@@ -1,11 +1,12 @@
 //! S9: a read tells what was current at the revision it names. That this revision was current while
 //! the read was under way is for the order of revisions to tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::evidence::Evidence;
 use super::lives::Lives;
-use super::record::{Record, Token};
+use super::record::{List, Listed, Record, Token};
 use super::report::{Property, Violation};
 
 /// What one read says of one resource.
@@ -36,28 +37,27 @@ fn violation(lines: &[usize], story: String) -> Violation {
 fn views<'a>(evidence: &Evidence<'a>) -> BTreeMap<&'a str, Vec<View>> {
     let mut views: BTreeMap<&str, Vec<View>> = BTreeMap::new();
     for line in &evidence.history.lines {
-        let line_number = line.number;
+        let number = line.number;
+        let mut view = |resource, token, revision| {
+            let view = View { revision, token, line: number };
+            views.entry(resource).or_default().push(view);
+        };
         match &line.record {
             Record::Get(call) => {
                 if let Some(seen) = call.outcome.ok()
                     && let Some(revision) = seen.revision
                 {
-                    let view = View { revision, token: seen.token, line: line_number };
-                    views.entry(&call.resource).or_default().push(view);
+                    view(call.resource.as_str(), seen.token, revision);
                 }
             }
             Record::List(call) => {
                 let Some(page) = call.outcome.ok() else { continue };
                 let Some(revision) = page.revision else { continue };
                 for held in &page.resources {
-                    let view = View { revision, token: Some(held.token), line: line_number };
-                    views.entry(&held.resource).or_default().push(view);
+                    view(held.resource.as_str(), Some(held.token), revision);
                 }
-                for resource in evidence.lives.keys() {
-                    if is_listed_free(resource, call, page) {
-                        let view = View { revision, token: None, line: line_number };
-                        views.entry(resource).or_default().push(view);
-                    }
+                for resource in listed_free(evidence, call, page) {
+                    view(resource, None, revision);
                 }
             }
             _ => {}
@@ -66,16 +66,16 @@ fn views<'a>(evidence: &Evidence<'a>) -> BTreeMap<&'a str, Vec<View>> {
     views
 }
 
-/// Whether a page covers a resource and does not have it.
-fn is_listed_free(
-    resource: &str,
-    call: &super::record::List,
-    page: &super::record::Listed,
-) -> bool {
-    let last = page.resources.last().map(|held| held.resource.as_str());
-    let covered = !page.more || last.is_some_and(|last| resource <= last);
-    let asked = resource.starts_with(&call.prefix) && resource > call.after.as_str();
-    asked && covered && !page.resources.iter().any(|held| held.resource == resource)
+/// The resources that a page covers and does not have.
+fn listed_free<'a>(evidence: &Evidence<'a>, call: &List, page: &Listed) -> Vec<&'a str> {
+    let held: BTreeSet<&str> = page.resources.iter().map(|held| held.resource.as_str()).collect();
+    let last = held.last().copied();
+    let is_covered = |resource: &str| !page.more || last.is_some_and(|last| resource <= last);
+    let start = call.prefix.as_str().max(call.after.as_str());
+    let from_start = evidence.lives.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+    let names = from_start.map(|(resource, _)| *resource);
+    let asked = names.take_while(|name| name.starts_with(&call.prefix) && is_covered(name));
+    asked.filter(|name| *name > call.after.as_str() && !held.contains(name)).collect()
 }
 
 /// The leases of a resource lie one behind the other, in the order of their tokens, so for each view

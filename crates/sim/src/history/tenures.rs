@@ -1,7 +1,7 @@
 //! The time of each lease as clocks tell it: what was promised of it, and when it is known to have been
 //! live, to have been given up, to have ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::History;
 use super::grants::Grant;
@@ -70,7 +70,7 @@ impl<'a> Tenure<'a> {
 pub(crate) fn tenures<'a>(
     history: &'a History,
     grants: &BTreeMap<Token, Grant<'a>>,
-    token_of: &BTreeMap<&'a str, Token>,
+    token_of: &HashMap<&'a str, Token>,
 ) -> BTreeMap<Token, Tenure<'a>> {
     let mut tenures = BTreeMap::new();
     for line in &history.lines {
@@ -82,7 +82,7 @@ pub(crate) fn tenures<'a>(
 }
 
 fn note<'a>(
-    token_of: &BTreeMap<&'a str, Token>,
+    token_of: &HashMap<&'a str, Token>,
     line: usize,
     record: &'a Record,
     tenures: &mut BTreeMap<Token, Tenure<'a>>,

@@ -1,6 +1,6 @@
 //! (b), (c), (d): what the store may and must refuse, by times alone.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::super::highest::Highest;
 use super::violation;
@@ -33,7 +33,7 @@ impl Presented<'_> {
     }
 }
 
-type Marks<'a> = BTreeMap<(&'a str, &'a str), Highest<(Token, u64, usize)>>;
+type Marks<'a> = HashMap<(&'a str, &'a str), Highest<(Token, u64, usize)>>;
 
 pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let presented = presented(evidence);
@@ -41,11 +41,11 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let raised = marks(raised.map(|one| (one.place, (one.span.answered_ns, one.mark()))));
     let sent = marks(presented.iter().map(|one| (one.place, (one.span.invoked_ns, one.mark()))));
     let sequences = presented.iter().map(|one| ((one.place, one.token), one));
-    let mut under_token: BTreeMap<_, Vec<(u64, u64)>> = BTreeMap::new();
+    let mut under_token: HashMap<_, Vec<(u64, u64)>> = HashMap::new();
     for (name, one) in sequences {
         under_token.entry(name).or_default().push((one.span.invoked_ns, one.sequence));
     }
-    let under_token: BTreeMap<_, Highest<u64>> =
+    let under_token: HashMap<_, Highest<u64>> =
         under_token.into_iter().map(|(name, sent)| (name, Highest::new(sent))).collect();
     let mut violations = Vec::new();
     for one in &presented {
@@ -67,7 +67,7 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
 fn marks<'a>(
     shown: impl Iterator<Item = ((&'a str, &'a str), (u64, (Token, u64, usize)))>,
 ) -> Marks<'a> {
-    let mut by_place: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let mut by_place: HashMap<_, Vec<_>> = HashMap::new();
     for (place, mark) in shown {
         by_place.entry(place).or_default().push(mark);
     }

@@ -9,7 +9,7 @@ mod marks;
 mod order;
 mod survival;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::evidence::Evidence;
 use super::record::{Mutation, Record, Span, Token, Write};
@@ -45,7 +45,7 @@ pub(super) struct Effort<'a> {
 
 /// All writes that happened or may have. A sequence of 0 never repeats itself.
 fn efforts<'a>(evidence: &Evidence<'a>) -> Vec<Effort<'a>> {
-    let mut by_name: BTreeMap<(&str, &str, Token, u64, usize), Effort<'_>> = BTreeMap::new();
+    let mut by_name: HashMap<(&str, &str, Token, u64, usize), Effort<'_>> = HashMap::new();
     for line in &evidence.history.lines {
         let Record::Write(write) = &line.record else { continue };
         if write.outcome.refused().is_some() {
@@ -62,7 +62,9 @@ fn efforts<'a>(evidence: &Evidence<'a>) -> Vec<Effort<'a>> {
         let effort = by_name.entry(name).or_insert_with(|| first_sent(line.number, write));
         effort.add(line.number, write);
     }
-    by_name.into_values().collect()
+    let mut efforts: Vec<Effort<'_>> = by_name.into_values().collect();
+    efforts.sort_unstable_by_key(|effort| effort.line);
+    efforts
 }
 
 fn first_sent(line: usize, write: &Write) -> Effort<'_> {
