@@ -43,7 +43,7 @@ pub(crate) struct Common {
     pub(crate) output: Format,
 
     /// How long a request may go unanswered before it fails with 69
-    #[arg(long, global = true, default_value = "10s", value_name = "DURATION", value_parser = duration)]
+    #[arg(long, global = true, default_value = "10s", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) timeout: Duration,
 
     /// What to log to stderr, such as "debug" or "info,leasehold_client=trace"

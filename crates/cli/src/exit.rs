@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | done |
 //! | CMD's own | `lock` and `dev`: what the command exited with; 128 + N if signal N ended it; 126 or 127 if it could not be run |
-//! | 1 | anything not listed |
+//! | 1 | anything not listed, such as an address where something else answers |
 //! | 2 | usage: a flag, or a value that its field does not allow, whoever noticed, this program or the server |
 //! | 69 | no majority, or the outcome is unknown: it may have happened |
 //! | 73 | the token or its sequence was refused as stale, or is below the store's floor: nothing was written |

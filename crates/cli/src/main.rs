@@ -14,6 +14,7 @@ mod logging;
 mod output;
 mod supervise;
 mod verbs;
+mod wrong_address;
 
 use std::process::ExitCode;
 

@@ -69,7 +69,7 @@ fn every_verb_explains_itself_with_an_example() {
 
 #[test]
 fn bad_usage_exits_2_and_says_what_is_missing() {
-    let table: [(&[&str], &str); 11] = [
+    let table: [(&[&str], &str); 15] = [
         (&[], "Usage"),
         (&["no-such-verb"], "no-such-verb"),
         (&["acquire"], "<NAME>"),
@@ -81,6 +81,10 @@ fn bad_usage_exits_2_and_says_what_is_missing() {
         (&["data", "get", "r", "k"], "LEASEHOLD_STORE"),
         (&["--store", "127.0.0.1:9", "data", "put", "r", "k", "v"], "--token"),
         (&["dev", "--nodes", "0"], "1..=9"),
+        (&["renew", "r", "--token", "-1"], "--token <TOKEN>"),
+        (&["data", "put", "r", "k", "v", "--sequence", "-1"], "--sequence <SEQUENCE>"),
+        (&["watch", "--after", "-1"], "--after <REVISION>"),
+        (&["acquire", "r", "--ttl", "-5s"], "--ttl <DURATION>"),
     ];
     for (arguments, named) in table {
         let output = leasehold(arguments);

@@ -6,6 +6,7 @@ use leasehold_api::pb::lease::v1::StatusRequest;
 use leasehold_api::pb::lease::v1::cluster_service_client::ClusterServiceClient;
 use leasehold_api::pb::lease::v1::{NodeRole, StatusResponse};
 use serde::Serialize;
+use tonic::Code;
 use tonic::transport::Endpoint;
 
 /// A node as it sees itself.
@@ -75,7 +76,10 @@ pub(crate) async fn ask(address: &str, patience: Duration) -> Result<NodeReport,
     let asked = async {
         let channel = endpoint.connect().await.map_err(|_| "no connection".to_owned())?;
         let answer = ClusterServiceClient::new(channel).status(StatusRequest {}).await;
-        answer.map(|said| said.into_inner().into()).map_err(|status| status.message().to_owned())
+        answer.map(|said| said.into_inner().into()).map_err(|status| match status.code() {
+            Code::Unimplemented => "not a lease node".to_owned(),
+            _ => status.message().to_owned(),
+        })
     };
     let timed = tokio::time::timeout(patience, asked).await;
     timed.unwrap_or_else(|_| Err("no answer".to_owned()))

@@ -20,10 +20,10 @@ pub(crate) struct ClaimArgs {
     /// What to lease: 1 to 256 bytes of UTF-8, "/" separates segments
     pub(crate) name: String,
     /// How long the lease lives without renewal
-    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = duration)]
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     ttl: Duration,
     /// How long to queue when it is taken
-    #[arg(long, default_value = "0s", value_name = "DURATION", value_parser = duration)]
+    #[arg(long, default_value = "0s", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     wait: Duration,
     /// Who asks, for people [default: host/pid/leasehold]
     #[arg(long, value_name = "TEXT")]

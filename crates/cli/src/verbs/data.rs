@@ -59,10 +59,10 @@ enum DataVerb {
 #[derive(Debug, clap::Args)]
 struct WriteArgs {
     /// The lease's token [default: LEASEHOLD_TOKEN, if LEASEHOLD_RESOURCE is this resource]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     token: Option<u64>,
     /// Number of this write under this token, so that it can be repeated safely; 0: it is not
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     sequence: u64,
 }
 
@@ -78,7 +78,7 @@ struct ValueArgs {
     #[command(flatten)]
     write: WriteArgs,
     /// Only if the key's version is this one; 0: only if it is not there
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", allow_negative_numbers = true)]
     if_version: Option<u64>,
 }
 
@@ -91,7 +91,7 @@ struct DeleteArgs {
     #[command(flatten)]
     write: WriteArgs,
     /// Only if the key's version is this one
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", allow_negative_numbers = true)]
     if_version: Option<u64>,
 }
 
@@ -110,7 +110,7 @@ struct GetArgs {
     /// The key
     key: String,
     /// Raise the mark to this token first, so that what is read can be changed and written back
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     token: Option<u64>,
 }
 
@@ -122,7 +122,7 @@ struct ListArgs {
     #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
     /// Raise the mark to this token first
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     token: Option<u64>,
 }
 

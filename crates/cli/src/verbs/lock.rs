@@ -24,8 +24,11 @@ const LATE_RELEASE: Duration = Duration::from_millis(300);
 ///
 /// If the lease is lost, or renewals go unanswered for too long, the whole group is sent TERM and
 /// then KILL, early enough that nothing of it runs when the cluster may grant the resource to somebody
-/// else; `lock` then exits with 76. That holds even if `lock` itself is killed or stopped. It cannot
-/// hold on a machine that is itself suspended: let your storage check the token.
+/// else; `lock` then exits with 76. That holds even if `lock` itself, or its watchdog process, is
+/// killed or stopped. It cannot hold if both are, or on a machine that is itself suspended: then only
+/// a storage that checks the token protects what it guards.
+///
+/// A CMD that is stopped, by Ctrl-Z for instance, keeps its lease: `lock` goes on renewing it.
 ///
 /// Exits with 75, without running CMD, when the resource stays taken for as long as --wait says.
 #[derive(Debug, clap::Args)]

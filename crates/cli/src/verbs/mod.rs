@@ -22,6 +22,7 @@ use std::future::Future;
 use crate::args::{Cli, Verb};
 use crate::exit::{Exit, Failure};
 use crate::lock::{gate, watchdog};
+use crate::wrong_address::{of_cluster, of_store};
 use crate::{demo as play, logging};
 
 /// What the verbs that are clients say of themselves unless told otherwise: nothing but errors.
@@ -32,14 +33,14 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
     let Cli { common, verb } = cli;
     let log = common.log.as_deref();
     match verb {
-        Verb::Acquire(args) => client(log, acquire::run(&common, &args)),
-        Verb::Renew(args) => client(log, renew::run(&common, &args)),
-        Verb::Release(args) => client(log, release::run(&common, &args)),
-        Verb::Get(args) => client(log, get::run(&common, &args)),
-        Verb::List(args) => client(log, list::run(&common, &args)),
-        Verb::Watch(args) => client(log, watch::run(&common, &args)),
-        Verb::Lock(args) => client(log, lock::run(&common, &args)),
-        Verb::Data(args) => client(log, data::run(&common, &args)),
+        Verb::Acquire(args) => client(log, of_cluster(&common, acquire::run(&common, &args))),
+        Verb::Renew(args) => client(log, of_cluster(&common, renew::run(&common, &args))),
+        Verb::Release(args) => client(log, of_cluster(&common, release::run(&common, &args))),
+        Verb::Get(args) => client(log, of_cluster(&common, get::run(&common, &args))),
+        Verb::List(args) => client(log, of_cluster(&common, list::run(&common, &args))),
+        Verb::Watch(args) => client(log, of_cluster(&common, watch::run(&common, &args))),
+        Verb::Lock(args) => client(log, of_cluster(&common, lock::run(&common, &args))),
+        Verb::Data(args) => client(log, of_store(&common, data::run(&common, &args))),
         Verb::Status(args) => client(log, status::run(&common, &args)),
         Verb::Dev(args) => client(log, dev::run(&common, &args)),
         Verb::Demo(args) => client(log, demo::run(&common, &args)),

@@ -21,7 +21,7 @@ pub(crate) struct RenewArgs {
     /// What is leased
     name: String,
     /// The lease's token, as `acquire` printed it
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     token: u64,
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct WatchArgs {
     #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
     /// What happened after this revision, as long as the cluster keeps it [default: from now on]
-    #[arg(long, value_name = "REVISION")]
+    #[arg(long, value_name = "REVISION", allow_negative_numbers = true)]
     after: Option<u64>,
 }
 
