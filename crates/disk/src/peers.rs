@@ -136,6 +136,14 @@ impl PeerMemory {
         Ok(Admitted::Remembered)
     }
 
+    /// It is certain, from elsewhere, which disk a peer has: what was seen of another one is dropped.
+    /// Durable with the next admission.
+    pub fn settle(&mut self, node_id: u64, disk_id: DiskId) {
+        if self.seen.get(&node_id).is_some_and(|seen| seen.disk_id != disk_id) {
+            self.seen.remove(&node_id);
+        }
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.seen.len() * ENTRY_BYTES);
         for (node_id, seen) in &self.seen {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Member;
-use crate::type_config::Addresses;
+use crate::type_config::Listed;
 
 /// The members as configured. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -21,18 +21,20 @@ impl Directory {
         Self { configured: Arc::new(configured) }
     }
 
-    /// A member that the log knows under these addresses.
-    pub(crate) fn member(&self, node_id: u64, logged: &Addresses) -> Member {
+    /// A member that the log knows as this.
+    pub(crate) fn member(&self, node_id: u64, logged: &Listed) -> Member {
         self.configured.get(&node_id).cloned().unwrap_or_else(|| Member {
             node_id,
-            client_address: logged.client.clone(),
-            peer_address: logged.peer.clone(),
+            client_address: logged.client_address.clone(),
+            peer_address: logged.peer_address.clone(),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use leasehold_disk::DiskId;
+
     use super::*;
 
     #[test]
@@ -40,7 +42,11 @@ mod tests {
         let moved =
             Member { node_id: 1, client_address: "new:1".into(), peer_address: "new:2".into() };
         let directory = Directory::new(BTreeMap::from([(1, moved.clone())]));
-        let logged = Addresses { client: "old:1".into(), peer: "old:2".into() };
+        let logged = Listed {
+            client_address: "old:1".into(),
+            peer_address: "old:2".into(),
+            disk_id: DiskId([1; 16]),
+        };
         assert_eq!(directory.member(1, &logged), moved);
         assert_eq!(directory.member(2, &logged).peer_address, "old:2");
     }

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Reading order: `lease_clock` (what a stamp is), `proposer` (from a command to a log entry),
-//! `state_machine`, `log`, `peers`, `barrier`, then `start` (how they are put together).
+//! `state_machine`, `log`, `roster`, `peers`, `barrier`, then `start` (how they are put together) and
+//! `founder`.
 //!
 //! Must be true:
 //! * **Stamps come from one place.** Only the node that is a leadership stamps for it, from the note it
@@ -34,6 +35,7 @@ mod change;
 mod config;
 mod directory;
 mod execution;
+mod founder;
 mod lease_clock;
 mod log;
 mod node;
@@ -42,6 +44,7 @@ mod peers;
 mod progress;
 mod proposal;
 mod proposer;
+mod roster;
 mod snapshot;
 mod standing;
 mod start;

@@ -15,7 +15,6 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::barrier::BarrierWaiter;
-use crate::log::LogReader;
 use crate::peers::Handler;
 use crate::proposer::{Intake, Origin};
 use crate::state_machine::StateMachine;
@@ -37,7 +36,6 @@ pub struct Node<RT: AsyncRuntime> {
 pub(crate) struct Inner<RT: AsyncRuntime> {
     pub(crate) config: NodeConfig,
     pub(crate) raft: Raft<Types<RT>, StateMachine<RT>>,
-    pub(crate) log: LogReader,
     pub(crate) intake: Intake<RT>,
     pub(crate) barriers: mpsc::Sender<BarrierWaiter>,
     pub(crate) status: watch::Receiver<NodeStatus>,

@@ -183,17 +183,23 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use leasehold_core::Settings;
+    use leasehold_disk::DiskId;
     use leasehold_disk::fake::FakeDisk;
 
     use super::*;
-    use crate::type_config::{Addresses, Leadership, Membership};
+    use crate::type_config::{Leadership, Listed, Membership};
 
     fn log_id(index: u64) -> LogId {
         LogId::new(Leadership::new(2), index)
     }
 
     fn meta(index: u64) -> SnapshotMeta {
-        let members = BTreeMap::from([(1, Addresses::default()), (2, Addresses::default())]);
+        let member = |id: u8| Listed {
+            client_address: String::new(),
+            peer_address: String::new(),
+            disk_id: DiskId([id; 16]),
+        };
+        let members = BTreeMap::from([(1, member(1)), (2, member(2))]);
         let members =
             Membership::new(vec![BTreeSet::from([1, 2])], members).expect("voters are members");
         let last_membership = StoredMembership::new(Some(log_id(0)), members);

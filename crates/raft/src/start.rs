@@ -1,11 +1,10 @@
 //! Putting a node together: recover what the disk holds, wire the parts, take part.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use leasehold_clock::Clock;
-use leasehold_disk::{Disk, Identity, PeerMemory, StreamOptions, remove_temporaries};
+use leasehold_disk::{Disk, DiskId, Identity, PeerMemory, StreamOptions, remove_temporaries};
 use leasehold_types::BadField;
 use openraft::{Config, Raft};
 use openraft_rt::AsyncRuntime;
@@ -13,17 +12,19 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::barrier::{self, ReadPoints};
 use crate::directory::Directory;
+use crate::founder::Founder;
 use crate::log::{LogReader, LogStore, recover};
 use crate::node::{Inner, Node};
 use crate::observer::Observer;
 use crate::peers::{Gatekeeper, Handler, NetworkFactory, Peers, QuorumGate};
 use crate::progress::Progress;
 use crate::proposer::{Intake, Proposer, Queue, TurnState};
+use crate::roster::Roster;
 use crate::snapshot::SnapshotFile;
 use crate::standing::{LeaderHeard, StandingWatch};
 use crate::state_machine::{Outlets, StateMachine};
 use crate::transport::Transport;
-use crate::type_config::{Addresses, Types};
+use crate::type_config::Types;
 use crate::{Change, NodeConfig, SnapshotPolicy, Timing};
 
 /// Why a node does not start.
@@ -47,8 +48,9 @@ fn storage(error: impl std::error::Error) -> StartError {
 impl<RT: AsyncRuntime> Node<RT> {
     /// Recovers what the disk holds and takes part in the cluster. `identity` was claimed on `disk`.
     ///
-    /// On empty disks the member with the smallest id founds the cluster, and the others wait for it:
-    /// so there is one list of members in the log, whatever the others were configured with.
+    /// On empty disks the member with the smallest id founds the cluster as soon as all members are
+    /// up, and the others wait for it: so there is one list of members and of their disks in the log,
+    /// whatever the others were configured with.
     ///
     /// # Errors
     /// [`StartError`].
@@ -81,18 +83,21 @@ impl<RT: AsyncRuntime> Node<RT> {
         check_identity(&config, &identity)?;
         remove_temporaries(&*disk).map_err(storage)?;
         let memory = PeerMemory::open(disk.clone()).map_err(storage)?;
-        let gatekeeper = Arc::new(Gatekeeper::new(&identity, config.boot_id, memory));
+        let roster = Roster::default();
+        let gatekeeper =
+            Arc::new(Gatekeeper::new(&identity, config.boot_id, memory, roster.clone()));
 
         let (progress, watched) = watch::channel(Progress::default());
-        let outlets = Outlets { progress, feed: feed.clone() };
+        let outlets = Outlets { progress, feed: feed.clone(), roster: roster.clone() };
         let file = SnapshotFile::new(disk.clone());
         let machine =
             StateMachine::open(file, outlets, clock.clone(), config.execution).map_err(storage)?;
 
         let recovered = recover(disk, StreamOptions::new(identity.disk_id)).map_err(storage)?;
         tracing::info!(report = ?recovered.report, "the log was read back");
+        let (append_bytes_max, execution) = (config.limits.append_bytes_max, config.execution);
         let (store, ended) =
-            LogStore::<RT>::start(recovered, config.limits.append_bytes_max, config.execution)
+            LogStore::<RT>::start(recovered, append_bytes_max, execution, roster.clone())
                 .map_err(storage)?;
         let log = store.reader();
 
@@ -112,27 +117,13 @@ impl<RT: AsyncRuntime> Node<RT> {
             log,
             peers,
             gatekeeper,
+            roster,
+            disk_id: identity.disk_id,
             clock,
             progress: watched,
             feed,
         };
-        let node = parts.assemble(ended.map(|_| ()).boxed().shared());
-        node.found_if_first().await?;
-        Ok(node)
-    }
-
-    /// On the member with the smallest id, with an empty disk: writes the first list of members.
-    async fn found_if_first(&self) -> Result<(), StartError> {
-        let Inner { config, log, raft, .. } = &*self.inner;
-        let first = config.members.keys().next() == Some(&config.node_id);
-        if first && log.is_pristine() {
-            let addresses =
-                config.members.iter().map(|(id, member)| (*id, Addresses::from(member)));
-            let members: BTreeMap<u64, Addresses> = addresses.collect();
-            raft.initialize(members).await.map_err(storage)?;
-            tracing::info!(members = config.members.len(), "this node founds the cluster");
-        }
-        Ok(())
+        Ok(parts.assemble(ended.map(|_| ()).boxed().shared()))
     }
 }
 
@@ -144,6 +135,8 @@ struct Parts<RT: AsyncRuntime> {
     log: LogReader,
     peers: Arc<Peers>,
     gatekeeper: Arc<Gatekeeper>,
+    roster: Roster,
+    disk_id: DiskId,
     clock: Arc<dyn Clock>,
     progress: watch::Receiver<Progress>,
     feed: broadcast::Sender<Arc<Change>>,
@@ -152,7 +145,8 @@ struct Parts<RT: AsyncRuntime> {
 impl<RT: AsyncRuntime> Parts<RT> {
     /// Starts the node's tasks: the library's own, the proposer, the barriers, the observer.
     fn assemble(self, log_ended: crate::node::Ended) -> Node<RT> {
-        let Self { config, directory, raft, log, peers, gatekeeper, clock, progress, feed } = self;
+        let Self { config, directory, raft, log, peers, gatekeeper, .. } = self;
+        let Self { roster, disk_id, clock, progress, feed, .. } = self;
         let heard = Arc::new(LeaderHeard::new(config.timing.election_max));
         let standing = StandingWatch::new(raft.server_metrics(), heard.clone(), directory);
         let (stop, stopped) = watch::channel(false);
@@ -182,6 +176,17 @@ impl<RT: AsyncRuntime> Parts<RT> {
             stopped.clone(),
             &config,
         );
+        let first = config.members.keys().next() == Some(&config.node_id);
+        let founder = first.then(|| Founder {
+            raft: raft.clone(),
+            peers: peers.clone(),
+            roster,
+            members: config.members.clone(),
+            node_id: config.node_id,
+            disk_id,
+            timing: config.timing.clone(),
+            stop: stopped.clone(),
+        });
         let proposer = Proposer {
             raft: raft.clone(),
             queue,
@@ -201,11 +206,13 @@ impl<RT: AsyncRuntime> Parts<RT> {
         let proposer = RT::spawn(proposer.run()).map(|_| ()).boxed().shared();
         drop(RT::spawn(barrier::serve(read_points, progress, waiting)));
         drop(RT::spawn(observer.run()));
+        if let Some(founder) = founder {
+            drop(RT::spawn(founder.run()));
+        }
         let handler = Arc::new(handler);
         let inner = Inner {
             config,
             raft,
-            log,
             intake,
             barriers,
             status,

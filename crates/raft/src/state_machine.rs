@@ -19,14 +19,15 @@ use tokio::sync::{broadcast, watch};
 
 use crate::lease_clock::Note;
 use crate::progress::{Figures, Progress};
+use crate::roster::Roster;
 use crate::snapshot::{self, Document, LoadError, SnapshotFile};
 use crate::type_config::{
-    Addresses, Entry, Leadership, LogData, LogId, Outcomes, SnapshotMeta, StoredMembership, Types,
+    Entry, Leadership, Listed, LogData, LogId, Outcomes, SnapshotMeta, StoredMembership, Types,
 };
 use crate::{AppliedBatch, Change, Execution};
 
 /// A snapshot as the consensus library passes it around.
-pub(crate) type Snapshot = openraft::Snapshot<Leadership, u64, Addresses, Bytes>;
+pub(crate) type Snapshot = openraft::Snapshot<Leadership, u64, Listed, Bytes>;
 
 /// The state machine and its outlets.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ pub(crate) struct StateMachine<RT> {
 pub(crate) struct Outlets {
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) feed: broadcast::Sender<Arc<Change>>,
+    pub(crate) roster: Roster,
 }
 
 impl<RT: AsyncRuntime> StateMachine<RT> {
@@ -73,6 +75,7 @@ impl<RT: AsyncRuntime> StateMachine<RT> {
             machine.state = document.restore()?;
             machine.applied = document.meta.last_log_id;
             machine.membership = document.meta.last_membership;
+            machine.outlets.roster.note(machine.membership.membership());
             machine.publish();
             machine.tell_snapshot();
         }
@@ -226,6 +229,7 @@ impl<RT: AsyncRuntime> RaftStateMachine<Types<RT>> for StateMachine<RT> {
         self.state = state;
         self.applied = opened.meta.last_log_id;
         self.membership = opened.meta.last_membership;
+        self.outlets.roster.note(self.membership.membership());
         self.publish();
         self.tell_snapshot();
         Ok(())

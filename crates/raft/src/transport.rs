@@ -54,6 +54,14 @@ pub type Replies<T> = BoxStream<'static, Result<T, PeerFault>>;
 
 /// A way to one peer. Each call is bounded by `within`, a stream by the silence its user allows.
 pub trait PeerLink: Send + Sync + Debug + 'static {
+    /// Asks whether the peer belongs to no cluster yet.
+    fn introduce(
+        &self,
+        call: pb::Call,
+        request: pb::IntroduceRequest,
+        within: Duration,
+    ) -> Answer<pb::IntroduceReply>;
+
     /// One append by itself.
     fn append(
         &self,
@@ -124,6 +132,13 @@ pub trait PeerLink: Send + Sync + Debug + 'static {
 pub trait PeerHandler: Send + Sync + 'static {
     /// What this node says about itself.
     fn facts(&self) -> pb::Facts;
+
+    /// See [`PeerLink::introduce`].
+    fn introduce(
+        &self,
+        call: pb::Call,
+        request: pb::IntroduceRequest,
+    ) -> Handled<pb::IntroduceReply>;
 
     /// See [`PeerLink::append`].
     fn append(&self, call: pb::Call, request: pb::AppendRequest) -> Handled<pb::AppendReply>;

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 use leasehold_core::Outcome;
+use leasehold_disk::DiskId;
 use openraft::RaftTypeConfig;
 use openraft::entry::EntryPayload;
 use openraft::impls::{InlineBatch, ProgressResponder};
@@ -26,21 +27,21 @@ pub(crate) type LogId = openraft::LogId<Leadership>;
 /// A vote, asked for or won.
 pub(crate) type Vote = openraft::Vote<LeaderId>;
 /// What an entry holds.
-pub(crate) type Payload = EntryPayload<LogData, u64, Addresses>;
+pub(crate) type Payload = EntryPayload<LogData, u64, Listed>;
 /// An entry.
 pub(crate) type Entry = openraft::Entry<Leadership, Payload>;
 /// Who votes.
-pub(crate) type Membership = openraft::Membership<u64, Addresses>;
+pub(crate) type Membership = openraft::Membership<u64, Listed>;
 /// Who votes, and since which entry.
-pub(crate) type StoredMembership = openraft::StoredMembership<Leadership, u64, Addresses>;
+pub(crate) type StoredMembership = openraft::StoredMembership<Leadership, u64, Listed>;
 /// Which log and members a snapshot covers.
-pub(crate) type SnapshotMeta = openraft::SnapshotMeta<Leadership, u64, Addresses>;
+pub(crate) type SnapshotMeta = openraft::SnapshotMeta<Leadership, u64, Listed>;
 
 impl<RT: AsyncRuntime> RaftTypeConfig for Types<RT> {
     type D = LogData;
     type R = Outcomes;
     type NodeId = u64;
-    type Node = Addresses;
+    type Node = Listed;
     type Term = u64;
     type LeaderId = LeaderId;
     type Vote = Vote;
@@ -58,16 +59,20 @@ impl<RT: AsyncRuntime> RaftTypeConfig for Types<RT> {
     type ErrorSource = openraft::AnyError;
 }
 
-/// Where a member is reached; its id is the library's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Addresses {
-    pub(crate) client: String,
-    pub(crate) peer: String,
+/// A member as the log lists it: where it is reached, and the disk it was founded with. Its id is the
+/// library's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) client_address: String,
+    pub(crate) peer_address: String,
+    pub(crate) disk_id: DiskId,
 }
 
-impl From<&Member> for Addresses {
-    fn from(member: &Member) -> Self {
-        Self { client: member.client_address.clone(), peer: member.peer_address.clone() }
+impl Listed {
+    pub(crate) fn new(member: &Member, disk_id: DiskId) -> Self {
+        let (client_address, peer_address) =
+            (member.client_address.clone(), member.peer_address.clone());
+        Self { client_address, peer_address, disk_id }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+use leasehold_disk::DiskId;
 use openraft::entry::EntryPayload;
 use openraft::raft::{
     AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderError,
@@ -10,7 +12,7 @@ use openraft::raft::{
 use openraft_rt::AsyncRuntime;
 
 use crate::pb;
-use crate::type_config::{Addresses, Entry, Leadership, LogData, LogId, Membership, Types, Vote};
+use crate::type_config::{Entry, Leadership, Listed, LogData, LogId, Membership, Types, Vote};
 
 /// A message that lacks something or contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,8 +58,9 @@ pub(crate) fn membership_to_wire(members: &Membership) -> pb::Membership {
         .nodes()
         .map(|(id, member)| pb::Member {
             node_id: *id,
-            client_address: member.client.clone(),
-            peer_address: member.peer.clone(),
+            client_address: member.client_address.clone(),
+            peer_address: member.peer_address.clone(),
+            disk_id: Bytes::copy_from_slice(&member.disk_id.0),
         })
         .collect();
     pb::Membership { voter_sets, members }
@@ -66,13 +69,14 @@ pub(crate) fn membership_to_wire(members: &Membership) -> pb::Membership {
 pub(crate) fn membership_from_wire(message: pb::Membership) -> Result<Membership, BadMessage> {
     let voter_sets: Vec<BTreeSet<u64>> =
         message.voter_sets.into_iter().map(|set| set.node_ids.into_iter().collect()).collect();
-    let members: BTreeMap<u64, Addresses> = message
-        .members
-        .into_iter()
-        .map(|pb::Member { node_id, client_address, peer_address }| {
-            (node_id, Addresses { client: client_address, peer: peer_address })
-        })
-        .collect();
+    let listed = |member: pb::Member| {
+        let pb::Member { node_id, client_address, peer_address, disk_id } = member;
+        let disk_id = disk_id.as_ref().try_into();
+        let disk_id = DiskId(disk_id.map_err(|_| BadMessage { field: "member.disk_id" })?);
+        Ok((node_id, Listed { client_address, peer_address, disk_id }))
+    };
+    let members: BTreeMap<u64, Listed> =
+        message.members.into_iter().map(listed).collect::<Result<_, BadMessage>>()?;
     if voter_sets.is_empty() && members.is_empty() {
         return Ok(Membership::default());
     }

@@ -149,6 +149,9 @@ fn a_leader_that_a_majority_hears_is_not_disturbed_by_those_that_do_not_hear_it(
             world.is_led_in_peace(hub, "chain").await;
             let now = world.nodes[&leader].status();
             assert_eq!((now.role, now.term), (Role::Leader, term), "seed {seed}");
+            // Nor when they are heard again.
+            world.whole_again().await;
+            assert_eq!(world.leader().await.term, term, "seed {seed}");
             world.shutdown().await;
         });
     }

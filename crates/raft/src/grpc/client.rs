@@ -130,6 +130,17 @@ impl<T> Stream for Outgoing<T> {
 }
 
 impl PeerLink for GrpcLink {
+    fn introduce(
+        &self,
+        call: pb::Call,
+        request: pb::IntroduceRequest,
+        within: Duration,
+    ) -> Answer<pb::IntroduceReply> {
+        self.call(&call, request, within, |mut client, request| async move {
+            client.introduce(request).await
+        })
+    }
+
     fn append(
         &self,
         call: pb::Call,

@@ -71,6 +71,14 @@ fn status_of(fault: PeerFault) -> Status {
 impl PeerService for GrpcPeers {
     type StreamAppendStream = BoxStream<'static, Result<pb::AppendReply, Status>>;
 
+    async fn introduce(
+        &self,
+        request: Request<pb::IntroduceRequest>,
+    ) -> Result<Response<pb::IntroduceReply>, Status> {
+        let (call, request) = Self::open(request)?;
+        self.sign(self.handler.introduce(call, request).await)
+    }
+
     async fn stream_append(
         &self,
         request: Request<Streaming<pb::AppendRequest>>,

@@ -14,9 +14,10 @@ use tokio::sync::{broadcast, watch};
 use super::{LogStore, recover};
 use crate::Execution;
 use crate::progress::Progress;
+use crate::roster::Roster;
 use crate::snapshot::SnapshotFile;
 use crate::state_machine::{Outlets, StateMachine};
-use crate::type_config::Types;
+use crate::type_config::{Listed, Types};
 
 type Store = LogStore<TokioRuntime>;
 type Machine = StateMachine<TokioRuntime>;
@@ -25,12 +26,21 @@ type Built<G> = Result<(G, Store, Machine), StorageError<Types<TokioRuntime>>>;
 fn build_on(disk: Arc<dyn Disk>, execution: Execution) -> (Store, Machine) {
     let recovered =
         recover(disk.clone(), StreamOptions::new(DiskId([7; 16]))).expect("an empty disk");
-    let (store, _) = LogStore::start(recovered, 1 << 20, execution).expect("a writer");
-    let outlets =
-        Outlets { progress: watch::channel(Progress::default()).0, feed: broadcast::channel(16).0 };
+    let (store, _) =
+        LogStore::start(recovered, 1 << 20, execution, Roster::default()).expect("a writer");
+    let (progress, feed) = (watch::channel(Progress::default()).0, broadcast::channel(16).0);
+    let outlets = Outlets { progress, feed, roster: Roster::default() };
     let machine =
         StateMachine::open(SnapshotFile::new(disk), outlets, Arc::new(MachineClock), execution);
     (store, machine.expect("an empty disk"))
+}
+
+/// The suite makes members up.
+impl Default for Listed {
+    fn default() -> Self {
+        let (client_address, peer_address) = (String::new(), String::new());
+        Self { client_address, peer_address, disk_id: DiskId([0; 16]) }
+    }
 }
 
 struct OnFake(Execution);

@@ -14,6 +14,7 @@ use super::memory::{MemoryLog, log_id};
 use super::recover::{RecoverError, Recovered};
 use super::{LogStore, recover};
 use crate::Execution;
+use crate::roster::Roster;
 use crate::type_config::{Entry, LogData, LogId, Vote};
 
 type Store = LogStore<TokioRuntime>;
@@ -117,7 +118,8 @@ async fn perform(store: &mut Store, step: Step) -> std::io::Result<()> {
 async fn run(disk: &FakeDisk) -> usize {
     let Ok(recovered) = open(disk) else { return 0 };
     let execution = Execution::Tasks { sync: Duration::from_micros(1) };
-    let (mut store, ended) = Store::start(recovered, 1 << 20, execution).expect("a writer");
+    let (mut store, ended) =
+        Store::start(recovered, 1 << 20, execution, Roster::default()).expect("a writer");
     let mut durable = 0;
     for (place, step) in SCRIPT.into_iter().enumerate() {
         match perform(&mut store, step).await {
@@ -177,8 +179,13 @@ fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
     TokioRuntime::run(async {
         let disk = FakeDisk::new(5);
         let execution = Execution::Tasks { sync: Duration::from_micros(1) };
-        let (mut store, _) = Store::start(open(&disk).expect("an empty disk"), 1 << 20, execution)
-            .expect("a writer");
+        let (mut store, _) = Store::start(
+            open(&disk).expect("an empty disk"),
+            1 << 20,
+            execution,
+            Roster::default(),
+        )
+        .expect("a writer");
         perform(&mut store, Step::Vote(1)).await.expect("the disk works");
         disk.fail_sync_at(1);
         assert!(perform(&mut store, Step::Append(1, 0, 3)).await.is_err());

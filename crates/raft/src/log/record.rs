@@ -199,14 +199,19 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::type_config::{Addresses, Membership};
+    use crate::type_config::{Listed, Membership};
+    use leasehold_disk::DiskId;
 
     fn normal(data: LogData) -> LogRecord {
         LogRecord::Entry(Entry { log_id: log_id(3, 9), payload: EntryPayload::Normal(data) })
     }
 
     fn examples() -> Vec<LogRecord> {
-        let member = |id: u64| Addresses { client: format!("a:{id}"), peer: format!("b:{id}") };
+        let member = |id: u8| Listed {
+            client_address: format!("a:{id}"),
+            peer_address: format!("b:{id}"),
+            disk_id: DiskId([id; 16]),
+        };
         let members = BTreeMap::from([(1, member(1)), (2, member(2))]);
         let voters = vec![BTreeSet::from([1, 2]), BTreeSet::from([1])];
         let members = Membership::new(voters, members).expect("every voter is a member");

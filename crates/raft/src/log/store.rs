@@ -5,6 +5,7 @@ use std::io;
 use std::ops::RangeBounds;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use openraft::entry::EntryPayload;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use openraft_rt::AsyncRuntime;
@@ -15,6 +16,7 @@ use super::memory::MemoryLog;
 use super::record::LogRecord;
 use super::recover::Recovered;
 use crate::Execution;
+use crate::roster::Roster;
 use crate::type_config::{Entry, LogId, Types, Vote};
 
 /// Reads the log. Cheap to clone; never waits for the disk.
@@ -40,18 +42,13 @@ impl LogReader {
     pub(crate) fn bytes(&self) -> u64 {
         self.read().bytes()
     }
-
-    /// Whether nothing was ever written: no vote, no entry, no purge.
-    pub(crate) fn is_pristine(&self) -> bool {
-        let memory = self.read();
-        memory.vote.is_none() && memory.last().is_none()
-    }
 }
 
 /// The log: memory at once, disk behind it.
 pub(crate) struct LogStore<RT: AsyncRuntime> {
     reader: LogReader,
     jobs: mpsc::Sender<Job<RT>>,
+    roster: Roster,
     /// Known to be committed and not yet on its way to disk: it travels with the next records. It may
     /// be lost, which costs a restarted node nothing but having to hear it again.
     committed: Option<Option<LogId>>,
@@ -64,14 +61,16 @@ impl<RT: AsyncRuntime> LogStore<RT> {
         recovered: Recovered,
         append_bytes_max: usize,
         execution: Execution,
+        roster: Roster,
     ) -> io::Result<(Self, oneshot::Receiver<()>)> {
         let Recovered { memory, stream, segments, report: _ } = recovered;
+        memory.range(..).for_each(|entry| enlist(&roster, entry));
         let (jobs, ended) = flusher::start(stream, segments, memory.summary(), execution)?;
         let reader = LogReader {
             memory: Arc::new(RwLock::new(memory)),
             append_bytes_max: append_bytes_max as u64,
         };
-        Ok((Self { reader, jobs, committed: None }, ended))
+        Ok((Self { reader, jobs, roster, committed: None }, ended))
     }
 
     /// A reader of this log.
@@ -88,6 +87,12 @@ impl<RT: AsyncRuntime> LogStore<RT> {
         records.extend(self.committed.take().map(LogRecord::Committed));
         let job = Job { records, seal, done };
         self.jobs.send(job).await.map_err(|_| io::Error::other("the log's writer has ended"))
+    }
+}
+
+fn enlist(roster: &Roster, entry: &Entry) {
+    if let EntryPayload::Membership(members) = &entry.payload {
+        roster.note(members);
     }
 }
 
@@ -134,6 +139,7 @@ impl<RT: AsyncRuntime> RaftLogStorage<Types<RT>> for LogStore<RT> {
         {
             let mut memory = self.reader.write();
             for entry in &entries {
+                enlist(&self.roster, entry);
                 memory.append(entry.clone()).map_err(io::Error::other)?;
             }
         }

@@ -2,7 +2,18 @@
 //!
 //! A node that forgot must not vote, and must not count as a copy of the log. So every call and every
 //! answer says which cluster, node, disk, incarnation and run it comes from, and whoever hears it
-//! compares that with what is remembered, durably, of that node.
+//! compares that with
+//!
+//! * the disk that the cluster was founded with for that node ([`Roster`]): an emptied disk has
+//!   another. Every node that may stand for election knows the list.
+//! * what is remembered, durably, of that node ([`PeerMemory`]): an old copy of a disk has a smaller
+//!   incarnation.
+//!
+//! A node that belongs to no cluster yet has no list. It believes the disk it sees first; it cannot
+//! stand for election, and those who can know its own disk from their list, so its votes count only if
+//! it is the member that was founded with. And a node that finds another disk under its own id in the
+//! list knows that it forgot, and believes nobody from then on: its log may be a part of what the
+//! member it was had acknowledged.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -11,12 +22,33 @@ use bytes::Bytes;
 use leasehold_api::pb::peer::v1 as pb;
 use leasehold_disk::{AdmitError, BootId, DiskId, Identity, PeerMemory};
 
+use crate::roster::Roster;
 use crate::transport::PeerFault;
+
+/// Why a node is not what the list of members says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unlisted {
+    /// The caller or the answering node.
+    #[error(
+        "node {node_id} came with disk {presented}, the cluster was founded with {listed}: it was wiped or its id was reused"
+    )]
+    OtherDisk { node_id: u64, presented: DiskId, listed: DiskId },
+    /// It is on no list.
+    #[error("node {node_id} is not a member")]
+    NoMember { node_id: u64 },
+    /// This node itself.
+    #[error(
+        "this is node {node_id} with disk {own}, the cluster was founded with {listed}: this node was wiped or its id was reused, and takes no part"
+    )]
+    Wiped { node_id: u64, own: DiskId, listed: DiskId },
+}
 
 /// Decides who is believed, and says who this node is.
 #[derive(Debug)]
 pub(crate) struct Gatekeeper {
     facts: pb::Facts,
+    disk_id: DiskId,
+    roster: Roster,
     known: Mutex<Known>,
     /// Why nothing new can be remembered any more: from then on this node believes nobody new.
     storage_fault: OnceLock<String>,
@@ -30,7 +62,12 @@ struct Known {
 }
 
 impl Gatekeeper {
-    pub(crate) fn new(identity: &Identity, boot_id: BootId, memory: PeerMemory) -> Self {
+    pub(crate) fn new(
+        identity: &Identity,
+        boot_id: BootId,
+        memory: PeerMemory,
+        roster: Roster,
+    ) -> Self {
         let facts = pb::Facts {
             cluster_id: identity.cluster_id.clone(),
             node_id: identity.node_id,
@@ -39,13 +76,18 @@ impl Gatekeeper {
             boot_id: Bytes::copy_from_slice(&boot_id.0),
         };
         let known = Mutex::new(Known { memory, believed: BTreeMap::new() });
-        Self { facts, known, storage_fault: OnceLock::new() }
+        Self { facts, disk_id: identity.disk_id, roster, known, storage_fault: OnceLock::new() }
     }
 
     /// What the disk said when a peer could not be remembered. A node that remembers nobody is of no
     /// use and must stop.
     pub(crate) fn storage_fault(&self) -> Option<&str> {
         self.storage_fault.get().map(String::as_str)
+    }
+
+    /// The members of the cluster this node belongs to, if it does.
+    pub(crate) fn members(&self) -> Option<Vec<u64>> {
+        self.roster.disks().map(|disks| disks.keys().copied().collect())
     }
 
     /// What this node says about itself.
@@ -72,8 +114,12 @@ impl Gatekeeper {
         Ok(from.node_id)
     }
 
-    /// Checks whoever answered a call to `expected`.
-    pub(crate) fn believe_answer(&self, expected: u64, by: &pb::Facts) -> Result<(), PeerFault> {
+    /// Checks whoever answered a call to `expected`; returns its disk.
+    pub(crate) fn believe_answer(
+        &self,
+        expected: u64,
+        by: &pb::Facts,
+    ) -> Result<DiskId, PeerFault> {
         if by.node_id != expected {
             let why = format!("node {expected} was called and node {} answered", by.node_id);
             return Err(PeerFault::NotBelieved { why });
@@ -81,7 +127,7 @@ impl Gatekeeper {
         self.believe(by)
     }
 
-    fn believe(&self, facts: &pb::Facts) -> Result<(), PeerFault> {
+    fn believe(&self, facts: &pb::Facts) -> Result<DiskId, PeerFault> {
         if facts.cluster_id != self.facts.cluster_id {
             let why = format!(
                 "node {} belongs to cluster {:?}, this node to {:?}",
@@ -95,9 +141,14 @@ impl Gatekeeper {
         }
         let disk_id = DiskId(sixteen("facts.disk_id", &facts.disk_id)?);
         let boot_id = BootId(sixteen("facts.boot_id", &facts.boot_id)?);
+        let listed = self.check_list(facts.node_id, disk_id);
+        let listed = listed.map_err(|why| PeerFault::NotBelieved { why: why.to_string() })?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.believed.get(&facts.node_id) == Some(facts) {
-            return Ok(());
+            return Ok(disk_id);
+        }
+        if listed {
+            known.memory.settle(facts.node_id, disk_id);
         }
         // Once for each start of a peer this is durable before the answer: one small file.
         let admitted = known.memory.admit(facts.node_id, disk_id, facts.incarnation, boot_id);
@@ -109,7 +160,26 @@ impl Gatekeeper {
             PeerFault::NotBelieved { why }
         })?;
         known.believed.insert(facts.node_id, facts.clone());
-        Ok(())
+        Ok(disk_id)
+    }
+
+    /// Whether the list says this disk for this node; false where there is no list yet.
+    fn check_list(&self, node_id: u64, presented: DiskId) -> Result<bool, Unlisted> {
+        let Some(disks) = self.roster.disks() else {
+            return Ok(false);
+        };
+        let (own_id, own) = (self.facts.node_id, self.disk_id);
+        match (disks.get(&own_id), disks.get(&node_id)) {
+            (None, _) => Err(Unlisted::NoMember { node_id: own_id }),
+            (Some(listed), _) if *listed != own => {
+                Err(Unlisted::Wiped { node_id: own_id, own, listed: *listed })
+            }
+            (_, None) => Err(Unlisted::NoMember { node_id }),
+            (_, Some(listed)) if *listed != presented => {
+                Err(Unlisted::OtherDisk { node_id, presented, listed: *listed })
+            }
+            (Some(_), Some(_)) => Ok(true),
+        }
     }
 }
 

@@ -65,6 +65,16 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
         self.gatekeeper.facts()
     }
 
+    fn introduce(&self, call: pb::Call, _: pb::IntroduceRequest) -> Handled<pb::IntroduceReply> {
+        let members = self.gatekeeper.members();
+        self.answer(&call, async move {
+            members.map_or(Ok(pb::IntroduceReply {}), |members| {
+                let why = format!("this node belongs to the cluster of members {members:?}");
+                Err(PeerFault::NotBelieved { why })
+            })
+        })
+    }
+
     fn append(&self, call: pb::Call, request: pb::AppendRequest) -> Handled<pb::AppendReply> {
         let (raft, heard) = (self.raft.clone(), self.heard.clone());
         self.answer(&call, async move {

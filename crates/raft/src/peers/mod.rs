@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use leasehold_api::pb::peer::v1 as pb;
+use leasehold_disk::DiskId;
 
 pub(crate) use gatekeeper::Gatekeeper;
 pub(crate) use handler::{Handler, fault_from_wire};
@@ -70,10 +71,26 @@ impl Peers {
     ) -> Result<T, PeerFault> {
         let call = self.gatekeeper.call_to(member.node_id);
         let answered = make(&*self.link(member, lane), call).await?;
-        match self.gatekeeper.believe_answer(member.node_id, &answered.by) {
-            Ok(()) => Ok(answered.reply),
-            Err(fault) => Err(PeerFault::AnswerNotBelieved { why: fault.to_string() }),
-        }
+        self.believe(member, &answered.by)?;
+        Ok(answered.reply)
+    }
+
+    /// Returns the disk of whoever answered.
+    fn believe(&self, member: &Member, by: &pb::Facts) -> Result<DiskId, PeerFault> {
+        let believed = self.gatekeeper.believe_answer(member.node_id, by);
+        believed.map_err(|fault| PeerFault::AnswerNotBelieved { why: fault.to_string() })
+    }
+
+    /// Asks a member whether it belongs to no cluster yet; returns its disk if so.
+    pub(crate) async fn introduce(
+        &self,
+        member: &Member,
+        within: Duration,
+    ) -> Result<DiskId, PeerFault> {
+        let call = self.gatekeeper.call_to(member.node_id);
+        let link = self.link(member, Lane::Urgent);
+        let answered = link.introduce(call, pb::IntroduceRequest {}, within).await?;
+        self.believe(member, &answered.by)
     }
 
     /// Passes client commands to the leader.

@@ -23,7 +23,7 @@ use super::{Peers, QuorumGate};
 use crate::directory::Directory;
 use crate::state_machine::Snapshot;
 use crate::transport::{Lane, Messages, PeerFault, PeerLink, Replies};
-use crate::type_config::{Addresses, Types, Vote};
+use crate::type_config::{Listed, Types, Vote};
 use crate::wire::{self, BadMessage};
 use crate::{Limits, Member, NodeConfig, Timing};
 
@@ -59,7 +59,7 @@ impl<RT: AsyncRuntime> NetworkFactory<RT> {
 impl<RT: AsyncRuntime> RaftNetworkFactory<Types<RT>> for NetworkFactory<RT> {
     type Network = Network<RT>;
 
-    async fn new_client(&mut self, target: u64, node: &Addresses) -> Network<RT> {
+    async fn new_client(&mut self, target: u64, node: &Listed) -> Network<RT> {
         Network {
             target: self.shared.directory.member(target, node),
             shared: self.shared.clone(),
@@ -67,7 +67,7 @@ impl<RT: AsyncRuntime> RaftNetworkFactory<Types<RT>> for NetworkFactory<RT> {
         }
     }
 
-    async fn new_heartbeat_client(&mut self, target: u64, node: &Addresses) -> Network<RT> {
+    async fn new_heartbeat_client(&mut self, target: u64, node: &Listed) -> Network<RT> {
         Network {
             target: self.shared.directory.member(target, node),
             shared: self.shared.clone(),

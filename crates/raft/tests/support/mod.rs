@@ -59,10 +59,15 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Empty disks and nobody on them.
+    pub fn prepare(options: Options) -> Self {
+        let disks = (1..=options.nodes).map(|id| (id, FakeDisk::new(id))).collect();
+        Self { net: Net::new(), disks, nodes: BTreeMap::new(), options }
+    }
+
     /// Starts all nodes and waits until one leads and serves.
     pub async fn start(options: Options) -> Self {
-        let disks = (1..=options.nodes).map(|id| (id, FakeDisk::new(id))).collect();
-        let mut cluster = Self { net: Net::new(), disks, nodes: BTreeMap::new(), options };
+        let mut cluster = Self::prepare(options);
         for id in 1..=cluster.options.nodes {
             cluster.start_node(id).await;
         }

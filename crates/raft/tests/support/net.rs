@@ -166,6 +166,15 @@ impl<RT: AsyncRuntime> Link<RT> {
 }
 
 impl<RT: AsyncRuntime> PeerLink for Link<RT> {
+    fn introduce(
+        &self,
+        call: pb::Call,
+        request: pb::IntroduceRequest,
+        within: Duration,
+    ) -> Answer<pb::IntroduceReply> {
+        self.call(within, move |peer| peer.introduce(call, request))
+    }
+
     fn append(
         &self,
         call: pb::Call,

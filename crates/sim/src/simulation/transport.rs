@@ -121,6 +121,15 @@ fn take<T: Send + 'static>(carried: &Carried<T>) -> Messages<T> {
 }
 
 impl PeerLink for Link {
+    fn introduce(
+        &self,
+        call: pb::Call,
+        request: pb::IntroduceRequest,
+        within: Duration,
+    ) -> Answer<pb::IntroduceReply> {
+        self.call(within, move |peer| peer.introduce(call.clone(), request))
+    }
+
     fn append(
         &self,
         call: pb::Call,
@@ -161,7 +170,12 @@ impl PeerLink for Link {
         opened
     }
 
-    fn vote(&self, call: pb::Call, request: pb::VoteRequest, within: Duration) -> Answer<pb::VoteReply> {
+    fn vote(
+        &self,
+        call: pb::Call,
+        request: pb::VoteRequest,
+        within: Duration,
+    ) -> Answer<pb::VoteReply> {
         self.call(within, move |peer| peer.vote(call.clone(), request.clone()))
     }
 

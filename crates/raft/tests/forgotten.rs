@@ -1,0 +1,167 @@
+//! Nodes that forgot, and peers that were away when it happened.
+
+mod support;
+
+use std::time::Duration;
+
+use leasehold_disk::fake::FakeDisk;
+use leasehold_raft::transport::PeerFault;
+use leasehold_raft::{Role, pb};
+use support::{Cluster, Options, acquire, grant, try_ask, until};
+use tokio::time::timeout;
+
+/// Long enough for several elections.
+const ELECTIONS: Duration = Duration::from_millis(2_000);
+
+/// Nobody leads, however long it takes.
+async fn nobody_serves(cluster: &Cluster) {
+    let watched = cluster.others(0).into_iter().map(|id| {
+        let mut status = cluster.node(id).watch_status();
+        async move {
+            let led = status.wait_for(|status| status.role == Role::Leader).await;
+            led.map(|status| status.clone())
+        }
+    });
+    let led = timeout(ELECTIONS, futures_util::future::select_all(watched.map(Box::pin))).await;
+    assert!(led.is_err(), "somebody leads: {:#?}", cluster.statuses());
+    for id in cluster.others(0) {
+        let answer = try_ask(cluster.node(id), acquire("by those who forgot", 10_000)).await;
+        assert!(answer.is_err(), "{answer:?}");
+    }
+}
+
+async fn wipe(cluster: &mut Cluster, id: u64) {
+    cluster.kill(id).await;
+    cluster.disks.insert(id, FakeDisk::new(100 + id));
+    cluster.start_node(id).await;
+}
+
+/// A leader, the follower that shares its knowledge, and one that is away meanwhile and never talked
+/// to that follower.
+async fn acknowledged_by_two(cluster: &mut Cluster) -> (u64, u64, u64) {
+    let leader = cluster.leader().await;
+    cluster.settle().await;
+    let [knows, away] = cluster.others(leader)[..] else { panic!("three nodes") };
+    cluster.kill(away).await;
+    for n in 0..5 {
+        grant(cluster.node(leader), &format!("acknowledged/{n}"), 600_000).await;
+    }
+    (leader, knows, away)
+}
+
+#[tokio::test]
+async fn a_wiped_follower_makes_no_majority_with_one_that_was_away() {
+    let mut cluster = Cluster::start(Options::default()).await;
+    let (leader, knows, away) = acknowledged_by_two(&mut cluster).await;
+    cluster.kill(leader).await;
+    wipe(&mut cluster, knows).await;
+    cluster.start_node(away).await;
+    nobody_serves(&cluster).await;
+    // The one that knows is back: with it there is a majority that forgot nothing.
+    cluster.start_node(leader).await;
+    let granted = grant(cluster.node(leader), "after", 10_000).await;
+    assert!(granted.get() > 5, "{granted}");
+    cluster.shutdown().await;
+}
+
+/// The first entry of the log, as the leader would send it to a member that has none.
+fn founding_entry(cluster: &Cluster, leader: u64, founded: &[pb::Facts]) -> pb::AppendRequest {
+    let listed = |facts: &pb::Facts| pb::Member {
+        node_id: facts.node_id,
+        client_address: "client".to_owned(),
+        peer_address: "peer".to_owned(),
+        disk_id: facts.disk_id.clone(),
+    };
+    let voters = pb::VoterSet { node_ids: founded.iter().map(|facts| facts.node_id).collect() };
+    let members =
+        pb::Membership { voter_sets: vec![voters], members: founded.iter().map(listed).collect() };
+    let log_id = Some(pb::LogId { term: 0, index: 0 });
+    let payload = Some(pb::entry::Payload::Membership(members));
+    let term = cluster.node(leader).status().term;
+    pb::AppendRequest {
+        vote: Some(pb::Vote { term, node_id: leader, committed: true }),
+        previous: None,
+        entries: vec![pb::Entry { log_id, payload }],
+        committed: log_id,
+    }
+}
+
+#[tokio::test]
+async fn a_wiped_follower_that_was_given_a_part_of_the_log_again_is_not_elected() {
+    let mut cluster = Cluster::start(Options::default()).await;
+    let founded: Vec<_> =
+        cluster.others(0).iter().map(|id| cluster.node(*id).peer_handler().facts()).collect();
+    let (leader, knows, away) = acknowledged_by_two(&mut cluster).await;
+    wipe(&mut cluster, knows).await;
+    let entry = founding_entry(&cluster, leader, &founded);
+    let from = Some(cluster.node(leader).peer_handler().facts());
+    let call = pb::Call { from, to_node_id: knows };
+    let wiped = cluster.node(knows).peer_handler();
+    wiped.append(call.clone(), entry.clone()).await.expect("it knows of no cluster yet");
+    let answer = wiped.append(call, entry).await;
+    assert!(
+        matches!(&answer, Err(PeerFault::NotBelieved { why }) if why.contains("takes no part")),
+        "{answer:?}"
+    );
+    until(cluster.node(knows), "the list of members", |status| status.members.len() == 3).await;
+    cluster.kill(leader).await;
+    cluster.start_node(away).await;
+    nobody_serves(&cluster).await;
+    cluster.start_node(leader).await;
+    grant(cluster.node(leader), "after", 10_000).await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn two_wiped_members_do_not_found_the_cluster_again() {
+    let mut cluster = Cluster::start(Options::default()).await;
+    cluster.settle().await;
+    for id in [1, 2, 3] {
+        cluster.kill(id).await;
+    }
+    for id in [1, 2] {
+        cluster.disks.insert(id, FakeDisk::new(100 + id));
+    }
+    for id in [1, 2, 3] {
+        cluster.start_node(id).await;
+    }
+    nobody_serves(&cluster).await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_member_of_a_cluster_refuses_to_be_founded_with_by_a_wiped_founder() {
+    let mut cluster = Cluster::start(Options::default()).await;
+    cluster.settle().await;
+    wipe(&mut cluster, 1).await;
+    let founder = cluster.node(1).peer_handler().facts();
+    for member in [2, 3] {
+        let call = pb::Call { from: Some(founder.clone()), to_node_id: member };
+        let handler = cluster.node(member).peer_handler();
+        let answer = handler.introduce(call, pb::IntroduceRequest {}).await;
+        let refused =
+            matches!(&answer, Err(PeerFault::NotBelieved { why }) if why.contains("wiped"));
+        assert!(refused, "{answer:?}");
+    }
+    let (second, third) = (cluster.node(2).peer_handler(), cluster.node(3).peer_handler());
+    let call = pb::Call { from: Some(second.facts()), to_node_id: 3 };
+    let answer = third.introduce(call, pb::IntroduceRequest {}).await;
+    assert!(
+        matches!(&answer, Err(PeerFault::NotBelieved { why }) if why.contains("[1, 2, 3]")),
+        "{answer:?}"
+    );
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_cluster_is_founded_when_all_its_members_are_up_and_not_before() {
+    let mut cluster = Cluster::prepare(Options::default());
+    cluster.start_node(1).await;
+    cluster.start_node(2).await;
+    nobody_serves(&cluster).await;
+    assert!(cluster.statuses().iter().all(|status| status.last_log_index.is_none()));
+    cluster.start_node(3).await;
+    let leader = cluster.leader().await;
+    grant(cluster.node(leader), "first", 10_000).await;
+    cluster.shutdown().await;
+}
