@@ -17,10 +17,16 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Check(verbs::check::CheckArgs),
+    Run(verbs::run::RunArgs),
+    Sweep(verbs::sweep::SweepArgs),
+    Meta(verbs::meta::MetaArgs),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Check(args) => verbs::check::run(&args),
+        Verb::Run(args) => verbs::run::run(&args),
+        Verb::Sweep(args) => verbs::sweep::run(&args),
+        Verb::Meta(args) => verbs::meta::run(&args),
     }
 }

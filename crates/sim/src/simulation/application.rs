@@ -162,7 +162,8 @@ impl Application {
             // A message that came twice is asked twice; only one answer finds its way.
             let asker = asker.lock().map_or(None, |mut asker| asker.take());
             let asker = asker.unwrap_or_else(|| oneshot::channel().0);
-            network.deliver(Place::Store, Box::new(Knock { request: request.clone(), asker, client }));
+            network
+                .deliver(Place::Store, Box::new(Knock { request: request.clone(), asker, client }));
         });
         SimProcesses::timeout(Duration::from_millis(300), answer).await.ok()?.ok()
     }

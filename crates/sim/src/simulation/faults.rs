@@ -224,7 +224,8 @@ impl World {
     fn one_way(&mut self, node: u64) -> Option<String> {
         let deaf = self.chance.bool();
         let here = Place::Node(node);
-        let path = |other| if deaf { (Place::Node(other), here) } else { (here, Place::Node(other)) };
+        let path =
+            |other| if deaf { (Place::Node(other), here) } else { (here, Place::Node(other)) };
         let paths = self.others(node).map(path).collect();
         let long = self.cut_for(paths, 100..8_000);
         Some(format!("node {node} is {} for {long:?}", if deaf { "deaf" } else { "mute" }))
@@ -233,9 +234,8 @@ impl World {
     fn bridge(&mut self, middle: u64) -> Option<String> {
         let others: Vec<u64> = self.others(middle).collect();
         let (left, right) = others.split_at(others.len() / 2);
-        let both = |a: u64, b: u64| {
-            [(Place::Node(a), Place::Node(b)), (Place::Node(b), Place::Node(a))]
-        };
+        let both =
+            |a: u64, b: u64| [(Place::Node(a), Place::Node(b)), (Place::Node(b), Place::Node(a))];
         let pairs = left.iter().flat_map(|a| right.iter().map(move |b| (*a, *b)));
         let paths = pairs.flat_map(|(a, b)| both(a, b)).collect();
         let long = self.cut_for(paths, 500..12_000);

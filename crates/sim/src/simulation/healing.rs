@@ -37,7 +37,8 @@ impl World {
     }
 
     fn nodes(&self) -> Vec<Node<SimProcesses>> {
-        self.machines.values().filter_map(|machine| machine.node.clone()).collect()
+        let members = self.machines.values().filter(|machine| !machine.out);
+        members.filter_map(|machine| machine.node.clone()).collect()
     }
 
     async fn somebody_leads(&mut self) -> Result<(), Violation> {

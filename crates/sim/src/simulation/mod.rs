@@ -19,6 +19,7 @@ mod lying_disk;
 mod machine;
 mod network;
 mod oracles;
+mod panics;
 mod plan;
 mod process;
 mod random;

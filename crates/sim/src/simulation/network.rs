@@ -172,12 +172,7 @@ impl Network {
     }
 
     /// Carries out `arrive` at the far end, perhaps twice, perhaps never.
-    pub(crate) fn send(
-        &self,
-        from: Place,
-        to: Place,
-        arrive: impl Fn() + Send + Sync + 'static,
-    ) {
+    pub(crate) fn send(&self, from: Place, to: Place, arrive: impl Fn() + Send + Sync + 'static) {
         let arrive = Arc::new(arrive);
         for delay in self.single(from, to) {
             let (arrive, network) = (Arc::clone(&arrive), self.clone());

@@ -178,11 +178,11 @@ impl<F: Future> Future for Owned<F> {
 
 /// The runtime under test: the simulated one, with processes.
 #[derive(Debug)]
-pub struct SimProcesses;
+pub(crate) struct SimProcesses;
 
 /// Why a task has no result.
 #[derive(Debug, thiserror::Error)]
-pub enum NoResult {
+pub(crate) enum NoResult {
     /// Its process was killed.
     #[error("the process was killed")]
     Killed,
@@ -192,7 +192,7 @@ pub enum NoResult {
 }
 
 /// The result of a task.
-pub struct Joined<T>(openraft_rt_sim::SimJoinHandle<Option<T>>);
+pub(crate) struct Joined<T>(openraft_rt_sim::SimJoinHandle<Option<T>>);
 
 impl<T> Future for Joined<T> {
     type Output = Result<T, NoResult>;

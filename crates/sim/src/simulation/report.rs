@@ -41,6 +41,11 @@ const EXPECTED: [&str; 12] = [
 ];
 
 impl Figures {
+    /// Of one run in which nothing happened yet.
+    pub(crate) fn of_one_seed() -> Self {
+        Self { seeds: 1, ..Self::default() }
+    }
+
     /// Notes one event.
     pub(crate) fn see(&mut self, seen: &Seen) {
         self.events += 1;

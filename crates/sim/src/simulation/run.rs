@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use leasehold_raft::AsyncRuntime;
 use openraft_rt_sim::SimRuntime;
 
 use super::oracles::Violation;
+use super::panics;
 use super::plan::{FaultClass, Plan, Plant};
 use super::process::{self, true_time};
 use super::report::Figures;
@@ -47,6 +47,7 @@ pub fn run(options: &Options) -> Ended {
     let plan = Plan::new(options.seed, options.plant, &options.without);
     let classes = plan.names();
     process::reset(options.seed);
+    panics::watch();
     let mut runtime = SimRuntime::with_seed(options.seed);
     let trace = options.trace;
     let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -55,21 +56,15 @@ pub fn run(options: &Options) -> Ended {
                 println!("{plan:?}");
             }
             let mut world = World::new(plan, Story::new(trace));
-            let violation = world.run().await.err();
+            let violation = world.run().await.err().or_else(panics::noticed);
             world.figures.simulated = true_time();
             let story = world.story.shortened();
             (violation, std::mem::take(&mut world.figures), world.story.hash(), story)
         })
     }));
     let (violation, figures, hash, story) = ran.unwrap_or_else(|panic| {
-        let what = panic.downcast_ref::<String>().cloned();
-        let what = what.or_else(|| panic.downcast_ref::<&str>().map(|what| (*what).to_owned()));
-        let violation = Violation {
-            oracle: "nothing panics".to_owned(),
-            at: Duration::ZERO,
-            what: what.unwrap_or_default(),
-        };
-        (Some(violation), Figures { seeds: 1, ..Figures::default() }, 0, Vec::new())
+        drop(panic);
+        (panics::noticed(), Figures::of_one_seed(), 0, Vec::new())
     });
     Ended { violation, figures, hash, story, classes }
 }

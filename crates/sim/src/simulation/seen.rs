@@ -14,6 +14,7 @@ use super::process::{SimProcesses, true_time};
 
 /// What happened.
 #[derive(Clone, Debug)]
+#[expect(dead_code, reason = "what no oracle asks for is still told in the story")]
 pub(crate) enum Seen {
     /// A fault began or ended, in words.
     Fault(String),

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::clocks::MachineClocks;
 use super::machine::{Said, Session as Knock};
 use super::network::{Network, PipeEnd, Place, pipe};
-use super::process::{self, SimProcesses};
+use super::process::SimProcesses;
 use super::seen::{BeliefSeen, Reporter, Seen};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -249,8 +249,7 @@ impl Session {
                     wish,
                     resource: resource.clone(),
                 });
-                let seat =
-                    Seat { resource, reply: Some(reply), lease: None, requests: Vec::new() };
+                let seat = Seat { resource, reply: Some(reply), lease: None, requests: Vec::new() };
                 self.seats.insert(wish, seat);
                 self.claims.acquire(ClaimKey(wish), ask, now);
             }

@@ -149,7 +149,7 @@ impl PeerLink for Link {
         let requests = self.carry(requests);
         let (network, here, there) =
             (self.network.clone(), Place::Node(self.from), Place::Node(self.to));
-        let opened = single.call(within, move |peer| {
+        single.call(within, move |peer| {
             let handled = peer.stream_append(call.clone(), take(&requests));
             let network = network.clone();
             async move {
@@ -166,8 +166,7 @@ impl PeerLink for Link {
                 Ok(take(&arrived))
             }
             .boxed()
-        });
-        opened
+        })
     }
 
     fn vote(
@@ -176,7 +175,7 @@ impl PeerLink for Link {
         request: pb::VoteRequest,
         within: Duration,
     ) -> Answer<pb::VoteReply> {
-        self.call(within, move |peer| peer.vote(call.clone(), request.clone()))
+        self.call(within, move |peer| peer.vote(call.clone(), request))
     }
 
     fn pre_vote(
@@ -185,7 +184,7 @@ impl PeerLink for Link {
         request: pb::VoteRequest,
         within: Duration,
     ) -> Answer<pb::VoteReply> {
-        self.call(within, move |peer| peer.pre_vote(call.clone(), request.clone()))
+        self.call(within, move |peer| peer.pre_vote(call.clone(), request))
     }
 
     fn install_snapshot(
@@ -207,7 +206,7 @@ impl PeerLink for Link {
         request: pb::TransferLeaderRequest,
         within: Duration,
     ) -> Answer<pb::TransferLeaderReply> {
-        self.call(within, move |peer| peer.transfer_leader(call.clone(), request.clone()))
+        self.call(within, move |peer| peer.transfer_leader(call.clone(), request))
     }
 
     fn forward(
@@ -225,6 +224,6 @@ impl PeerLink for Link {
         request: pb::ReadIndexRequest,
         within: Duration,
     ) -> Answer<pb::ReadIndexReply> {
-        self.call(within, move |peer| peer.read_index(call.clone(), request.clone()))
+        self.call(within, move |peer| peer.read_index(call.clone(), request))
     }
 }

@@ -105,7 +105,7 @@ impl World {
             clients: BTreeMap::new(),
             store: StoreMachine { disk: FakeDisk::new(plan.seed ^ 0x57), pid: None },
             court: Court::new(&plan),
-            figures: Figures { seeds: 1, ..Figures::default() },
+            figures: Figures::of_one_seed(),
             agenda: BTreeMap::new(),
             agenda_count: 0,
             numbers: Arc::default(),
@@ -152,7 +152,10 @@ impl World {
     }
 
     fn clocks(&mut self, place: Place) -> MachineClocks {
-        let most = match (self.plan.has(FaultClass::ClockRatesBeyond), self.plan.has(FaultClass::ClockRates)) {
+        let most = match (
+            self.plan.has(FaultClass::ClockRatesBeyond),
+            self.plan.has(FaultClass::ClockRates),
+        ) {
             (true, _) => 50_000,
             (false, true) => 1_000,
             (false, false) => 0,
@@ -207,7 +210,9 @@ impl World {
                 }
             }
             Seen::Booted { node, outcome: Err(_) } => self.refused_to_start(node),
-            Seen::Failed { node, .. } => self.later(Duration::from_millis(50), Due::KillNode(node, false)),
+            Seen::Failed { node, .. } => {
+                self.later(Duration::from_millis(50), Due::KillNode(node, false))
+            }
             Seen::LeftInOrder { node } => {
                 self.kill_node(node, false);
                 self.later(Duration::from_millis(500), Due::StartNode(node));

@@ -38,7 +38,8 @@ impl Oracle for BeliefInsideLease {
 
     fn see(&mut self, _: Duration, seen: &Seen) -> Result<(), String> {
         match seen {
-            Seen::Granted { client, token, belief, .. } | Seen::Proven { client, token, belief } => {
+            Seen::Granted { client, token, belief, .. }
+            | Seen::Proven { client, token, belief } => {
                 if belief.validity.state(&belief.clock.read()).may_act() {
                     self.believes(&belief.resource, *token)?;
                 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::Oracle;
 use crate::simulation::seen::Seen;
 
-#[derive(Default)]
 pub(super) struct StateHolds;
 
 impl Oracle for StateHolds {

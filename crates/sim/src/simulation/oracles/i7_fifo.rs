@@ -32,7 +32,10 @@ impl Oracle for Fifo {
                     if let Some(first) = queue.pop_front()
                         && first != event.request
                     {
-                        return Err(format!("{token} went to {}, {first} was first", event.request));
+                        return Err(format!(
+                            "{token} went to {}, {first} was first",
+                            event.request
+                        ));
                     }
                 }
                 EventKind::Ended { .. } => queue.retain(|waiting| *waiting != event.request),

@@ -69,7 +69,7 @@ impl Court {
     pub(crate) fn new(plan: &Plan) -> Self {
         let memory_ms = plan.settings.ended_memory_ms;
         let mut oracles: Vec<Box<dyn Oracle>> = vec![
-            Box::new(i1_i7_state::StateHolds::default()),
+            Box::new(i1_i7_state::StateHolds),
             Box::new(i2_tokens_grow::TokensGrow::default()),
             Box::new(i4_granted_once::GrantedOnce::new(memory_ms)),
             Box::new(i6_one_holder::OneHolder::default()),

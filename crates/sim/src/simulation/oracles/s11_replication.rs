@@ -37,7 +37,9 @@ impl Oracle for Replication {
                     _ => {}
                 }
             }
-            Seen::Stands { node, term, role, applied } => self.stands(*node, *term, *role, *applied)?,
+            Seen::Stands { node, term, role, applied } => {
+                self.stands(*node, *term, *role, *applied)?
+            }
             _ => {}
         }
         Ok(())

@@ -1,0 +1,41 @@
+//! `leasehold-sim meta`: whether a seed tells the same story twice, in two processes.
+
+use std::ops::Range;
+use std::process::{Command, ExitCode};
+
+/// Runs each seed in two processes and compares what they saw
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0  every seed told the same story twice, byte for byte
+  1  one did not
+
+Example:
+  leasehold-sim meta --seeds 0..200")]
+pub(crate) struct MetaArgs {
+    /// The seeds, the last one not included
+    #[arg(long, value_name = "FROM..TO", value_parser = super::sweep::seeds)]
+    seeds: Range<u64>,
+}
+
+pub(crate) fn run(args: &MetaArgs) -> ExitCode {
+    let (mut same, mut all) = (0, 0);
+    for seed in args.seeds.clone() {
+        let (first, second) = (hash(seed), hash(seed));
+        all += 1;
+        match first.is_some() && first == second {
+            true => same += 1,
+            false => println!("seed {seed} told two stories: {first:?} and {second:?}"),
+        }
+    }
+    println!("{same} of {all} seeds told the same story twice");
+    if same == all { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+fn hash(seed: u64) -> Option<String> {
+    let own = std::env::current_exe().ok()?;
+    let ran =
+        Command::new(own).args(["run", "--hash", "--seed", &seed.to_string()]).output().ok()?;
+    let hash = String::from_utf8(ran.stdout).ok()?.trim().to_owned();
+    (!hash.is_empty()).then_some(hash)
+}
