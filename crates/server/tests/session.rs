@@ -308,25 +308,31 @@ async fn a_client_that_does_not_read_is_renewed_until_its_stream_is_ended() {
     assert!(end.message().contains("not read"), "{end:?}");
 }
 
-/// Many of the smallest attempts as fast as they go, each in a frame of its own. Counts those that the
+/// Many small attempts as fast as they go, each in a frame of its own. Counts those that the
 /// connection took.
-fn flood(attempts: u64, sent: &Arc<AtomicU64>) -> impl Stream<Item = pb::SessionRequest> + use<> {
+fn flood(
+    attempts: u64,
+    sent: &Arc<AtomicU64>,
+    command: impl Fn(u64) -> Command + Send + 'static,
+) -> impl Stream<Item = pb::SessionRequest> + Send + 'static {
     let sent = sent.clone();
     tokio_stream::iter(1..=attempts).then(move |attempt| {
         sent.store(attempt, Ordering::Relaxed);
+        let command = Some(command(attempt));
         async move {
             // Whatever is ready at one moment would share a frame.
             tokio::task::yield_now().await;
-            let renew = pb::RenewRequest { tokens: vec![1_000_000], request_ids: vec![] };
-            pb::SessionRequest { attempt, command: Some(Command::Renew(renew)) }
+            pb::SessionRequest { attempt, command }
         }
     })
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_thousand_tiny_attempts_at_once_are_all_answered() {
     let cluster = Cluster::start(1).await;
-    let attempts = flood(20_000, &Arc::default());
+    let attempts = flood(20_000, &Arc::default(), |attempt| {
+        Command::Acquire(acquire_long(&format!("r/{attempt}")))
+    });
     let answers = within(cluster.lease(0).session(attempts)).await.expect("open");
     let mut answers = answers.into_inner();
     let mut answered = 0;
@@ -344,7 +350,10 @@ async fn a_session_whose_answers_nobody_reads_does_no_harm_to_others_on_its_conn
     let mut client = cluster.lease(0);
     let (mut other, _) = Session::open(&mut client).await;
     let sent = Arc::default();
-    let unread = within(client.session(flood(ATTEMPTS, &sent))).await.expect("open");
+    let attempts = flood(ATTEMPTS, &sent, |_| {
+        Command::Renew(pb::RenewRequest { tokens: vec![1_000_000], request_ids: vec![] })
+    });
+    let unread = within(client.session(attempts)).await.expect("open");
     eventually("everything is taken, long after the end", async || {
         (sent.load(Ordering::Relaxed) == ATTEMPTS).then_some(())
     })
