@@ -13,6 +13,7 @@ use crate::atomic::{
 use crate::bytes_le::{disk_id_at, u64_at};
 use crate::disk::Disk;
 use crate::error::{DiskFault, Operation};
+use crate::peers;
 
 const FILE: &str = "identity";
 const CLUSTER_ID_BYTES_MAX: usize = 256;
@@ -129,6 +130,8 @@ impl Identity {
             Some(bytes) => Self::decode(&bytes)?.claimed_again(cluster_id, node_id)?,
             None => {
                 require_empty(disk)?;
+                remove_temporaries(disk)?;
+                peers::make_empty(disk)?;
                 let cluster_id = cluster_id.to_owned();
                 Self { cluster_id, node_id, disk_id: fresh_disk_id, incarnation: 1 }
             }
@@ -176,9 +179,12 @@ impl Identity {
 /// interrupted does no harm.
 fn require_empty(disk: &dyn Disk) -> Result<(), IdentityError> {
     let names = disk.list().map_err(|e| DiskFault::new(Operation::List, "the directory", e))?;
-    let own = |name: &str| name.strip_suffix(TEMPORARY_SUFFIX) == Some(FILE);
-    match names.into_iter().find(|name| !own(name)) {
-        Some(example) => Err(IdentityError::Forgotten { example }),
-        None => Ok(()),
+    for name in names {
+        let temporary =
+            [FILE, peers::FILE].map(Some).contains(&name.strip_suffix(TEMPORARY_SUFFIX));
+        if !temporary && !peers::is_empty_memory(disk, &name)? {
+            return Err(IdentityError::Forgotten { example: name });
+        }
     }
+    Ok(())
 }

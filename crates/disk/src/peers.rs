@@ -3,6 +3,13 @@
 //! A node cannot always find out itself that its disk was wiped, or is an old copy. Its peers can,
 //! if they remember, durably, which disk it had and how often that was started. It takes one peer of
 //! every majority to remember; each of them refuses for itself.
+//!
+//! What nobody can do is to know of a start that they were never told of. Three nodes: the third is
+//! down while the second is started again and acknowledges with the first; then the first is lost and
+//! the second comes back on a copy of its disk from before that start. The third never heard of it and
+//! believes the copy. To close this, a start would have to be known to every node before it counts,
+//! and one node that is down would keep the others from starting. Whoever puts back an old copy of a
+//! disk must do as after a loss of that disk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +20,7 @@ use crate::disk::Disk;
 use crate::error::DiskFault;
 use crate::identity::{BootId, DiskId};
 
-const FILE: &str = "peers";
+pub(crate) const FILE: &str = "peers";
 /// Node id, disk id, incarnation and boot id.
 const ENTRY_BYTES: usize = 48;
 
@@ -96,13 +103,26 @@ pub enum AdmitError {
     Fault(#[from] DiskFault),
 }
 
+/// Makes an empty memory, before there is an identity: so it is never missing where there is one.
+pub(crate) fn make_empty(disk: &dyn Disk) -> Result<(), DiskFault> {
+    replace_atomically(disk, FILE, &[])
+}
+
+/// Whether `name` is a memory that remembers nobody.
+pub(crate) fn is_empty_memory(disk: &dyn Disk, name: &str) -> Result<bool, ReadError> {
+    Ok(name == FILE && read_checked(disk, FILE)?.is_some_and(|bytes| bytes.is_empty()))
+}
+
 impl PeerMemory {
-    /// Reads the memory; empty if there is none.
+    /// Reads the memory, which [`Identity::claim`](crate::Identity::claim) made empty at the first start.
     ///
     /// # Errors
-    /// [`ReadError`].
+    /// [`ReadError`], also where the file is missing: who was believed before is forgotten then.
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self, ReadError> {
-        let bytes = read_checked(&*disk, FILE)?.unwrap_or_default();
+        let bytes = read_checked(&*disk, FILE)?.ok_or_else(|| ReadError::Damaged {
+            file: FILE.to_owned(),
+            what: "it is missing, and with it what this node knew of its peers",
+        })?;
         let (entries, []) = bytes.as_chunks::<ENTRY_BYTES>() else {
             return Err(ReadError::Damaged { file: FILE.to_owned(), what: "its length is wrong" });
         };
@@ -130,10 +150,47 @@ impl PeerMemory {
             Some(remembered) => remembered.check(node_id, &presented)?,
             None => {}
         }
-        self.seen.insert(node_id, presented);
-        replace_atomically(&*self.disk, FILE, &self.encode())
-            .inspect_err(|fault| self.fault = Some(fault.clone()))?;
+        self.remember(node_id, presented)?;
         Ok(Admitted::Remembered)
+    }
+
+    /// Takes over what a believed peer knows of another node: a later start of the same disk, or a node
+    /// never seen. What this node saw itself stands against anything else. True if that was news; then
+    /// it is durable before this returns.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn hear(
+        &mut self,
+        node_id: u64,
+        disk_id: DiskId,
+        incarnation: u64,
+        boot_id: BootId,
+    ) -> Result<bool, DiskFault> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.latched());
+        }
+        let told = Seen { disk_id, incarnation, boot_id };
+        let news = self
+            .seen
+            .get(&node_id)
+            .is_none_or(|seen| seen.disk_id == told.disk_id && seen.incarnation < told.incarnation);
+        if news {
+            self.remember(node_id, told)?;
+        }
+        Ok(news)
+    }
+
+    /// Every node seen or heard of, with its disk, largest incarnation and run.
+    pub fn seen(&self) -> impl Iterator<Item = (u64, DiskId, u64, BootId)> {
+        let tell = |(id, seen): (&u64, &Seen)| (*id, seen.disk_id, seen.incarnation, seen.boot_id);
+        self.seen.iter().map(tell)
+    }
+
+    fn remember(&mut self, node_id: u64, seen: Seen) -> Result<(), DiskFault> {
+        self.seen.insert(node_id, seen);
+        replace_atomically(&*self.disk, FILE, &self.encode())
+            .inspect_err(|fault| self.fault = Some(fault.clone()))
     }
 
     /// It is certain, from elsewhere, which disk a peer has: what was seen of another one is dropped.

@@ -171,8 +171,8 @@ fn an_incarnation_is_never_given_twice_whatever_the_power_does() {
     for seed in 0..300 {
         let disk = FakeDisk::new(seed);
         let mut last = 0;
-        for life in 0..12 {
-            disk.lose_power_at(1 + (seed + life) % 10);
+        for life in 0..24 {
+            disk.lose_power_at(1 + (seed + life) % 20);
             if let Ok(identity) = Identity::claim(&*disk.mount(), "prod", 7, DISK) {
                 assert!(identity.incarnation > last);
                 last = identity.incarnation;
@@ -205,6 +205,7 @@ fn a_damaged_identity_is_named() {
 #[test]
 fn a_peer_is_remembered_across_restarts_and_only_its_later_starts_are_believed() {
     let disk = FakeDisk::new(1);
+    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
     let admit = |node, disk_id, incarnation, boot| {
         let mut memory = PeerMemory::open(disk.mount()).unwrap();
         let admitted = memory.admit(node, disk_id, incarnation, boot);
@@ -244,8 +245,45 @@ fn a_peer_is_remembered_across_restarts_and_only_its_later_starts_are_believed()
 }
 
 #[test]
+fn a_memory_that_is_missing_is_damage_and_not_an_empty_one() {
+    let disk = FakeDisk::new(1);
+    let missing = |disk: &FakeDisk| PeerMemory::open(disk.mount()).unwrap_err();
+    assert!(matches!(missing(&disk), ReadError::Damaged { .. }));
+    for _ in 0..2 {
+        Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+        PeerMemory::open(disk.mount()).unwrap();
+    }
+    disk.lose("peers").unwrap();
+    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+    let missing = missing(&disk).to_string();
+    assert!(missing.contains("peers") && missing.contains("missing"), "{missing}");
+}
+
+#[test]
+fn hearsay_tells_of_later_starts_and_never_outweighs_what_was_seen() {
+    let disk = FakeDisk::new(1);
+    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    memory.admit(2, DISK, 3, BOOT).unwrap();
+    assert!(!memory.hear(2, DISK, 3, OTHER_BOOT).unwrap());
+    assert!(!memory.hear(2, DISK, 2, OTHER_BOOT).unwrap());
+    assert!(!memory.hear(2, OTHER_DISK, 9, OTHER_BOOT).unwrap());
+    assert_eq!(memory.admit(2, DISK, 3, BOOT).unwrap(), Admitted::Known);
+    assert!(memory.hear(2, DISK, 4, OTHER_BOOT).unwrap());
+    assert!(memory.hear(3, OTHER_DISK, 5, BOOT).unwrap());
+    disk.crash_keeping(|_| false);
+    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    assert!(matches!(
+        memory.admit(2, DISK, 3, BOOT),
+        Err(AdmitError::Refused(PeerRefused::OldIncarnation { remembered: 4, .. }))
+    ));
+    assert_eq!(memory.admit(3, OTHER_DISK, 5, BOOT).unwrap(), Admitted::Known);
+}
+
+#[test]
 fn a_peer_that_could_not_be_remembered_is_not_believed() {
     let disk = FakeDisk::new(1);
+    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
     let mut memory = PeerMemory::open(disk.mount()).unwrap();
     memory.admit(2, DISK, 1, BOOT).unwrap();
     disk.fail_sync_at(1);

@@ -118,6 +118,7 @@ pub(crate) fn append_to_wire<RT: AsyncRuntime>(
         previous: request.prev_log_id.map(log_id_to_wire),
         entries: request.entries.into_iter().map(entry_to_wire).collect(),
         committed: request.leader_commit.map(log_id_to_wire),
+        known: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use leasehold_disk::fake::FakeDisk;
 use leasehold_raft::transport::PeerFault;
 use leasehold_raft::{Role, pb};
-use support::{Cluster, Options, acquire, grant, try_ask, until};
+use support::{BOUND, Cluster, Options, acquire, grant, try_ask, until};
 use tokio::time::timeout;
 
 /// Long enough for several elections.
@@ -83,6 +83,7 @@ fn founding_entry(cluster: &Cluster, leader: u64, founded: &[pb::Facts]) -> pb::
         previous: None,
         entries: vec![pb::Entry { log_id, payload }],
         committed: log_id,
+        known: Vec::new(),
     }
 }
 
@@ -163,5 +164,57 @@ async fn a_cluster_is_founded_when_all_its_members_are_up_and_not_before() {
     cluster.start_node(3).await;
     let leader = cluster.leader().await;
     grant(cluster.node(leader), "first", 10_000).await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_old_copy_of_a_disk_is_refused_by_a_peer_that_was_only_told_of_the_later_start() {
+    let mut cluster = Cluster::start(Options::default()).await;
+    let leader = cluster.leader().await;
+    cluster.settle().await;
+    let [copied, told] = cluster.others(leader)[..] else { panic!("three nodes") };
+    // Whatever happens, these two never hear each other before the copy is put back.
+    let deaf = |cluster: &Cluster| {
+        cluster.net.cut(copied, told);
+        cluster.net.cut(told, copied);
+    };
+    cluster.kill(copied).await;
+    let copy = cluster.disks[&copied].image();
+    deaf(&cluster);
+    cluster.start_node(copied).await;
+    let later = cluster.node(copied).peer_handler().facts();
+    let heard = timeout(BOUND, async {
+        loop {
+            let known = leasehold_disk::PeerMemory::open(cluster.disks[&told].image().mount());
+            let known = known.expect("a memory");
+            if known.seen().any(|(id, _, started, _)| id == copied && started == later.incarnation)
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    heard.await.expect("the leader tells its followers of each other");
+    cluster.kill(told).await;
+    deaf(&cluster);
+    grant(cluster.node(leader), "acknowledged", 600_000).await;
+    cluster.kill(leader).await;
+    cluster.kill(copied).await;
+    cluster.disks.insert(copied, copy);
+    cluster.start_node(copied).await;
+    cluster.start_node(told).await;
+    nobody_serves(&cluster).await;
+    cluster.start_node(leader).await;
+    grant(cluster.node(leader), "after", 10_000).await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_node_whose_memory_of_its_peers_is_missing_does_not_start() {
+    let mut cluster = Cluster::start(Options::default()).await;
+    cluster.kill(3).await;
+    cluster.disks[&3].lose("peers").expect("it was made at the first start");
+    let refused = cluster.try_start_node(3).await.expect_err("it forgot whom to believe");
+    assert!(refused.to_string().contains("peers is damaged: it is missing"), "{refused}");
     cluster.shutdown().await;
 }

@@ -7,7 +7,9 @@
 //! * the disk that the cluster was founded with for that node ([`Roster`]): an emptied disk has
 //!   another. Every node that may stand for election knows the list.
 //! * what is remembered, durably, of that node ([`PeerMemory`]): an old copy of a disk has a smaller
-//!   incarnation.
+//!   incarnation. Leaders tell their followers of each other with their heartbeats, so that it takes
+//!   no call between two nodes. A follower that was down for all of the time between a start and the
+//!   loss of whoever knew of it stays ignorant; `PeerMemory` says why that is so.
 //!
 //! A node that belongs to no cluster yet has no list. It believes the disk it sees first; it cannot
 //! stand for election, and those who can know its own disk from their list, so its votes count only if
@@ -20,7 +22,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use leasehold_api::pb::peer::v1 as pb;
-use leasehold_disk::{AdmitError, BootId, DiskId, Identity, PeerMemory};
+use leasehold_disk::{AdmitError, Admitted, BootId, DiskId, Identity, PeerMemory};
 
 use crate::roster::Roster;
 use crate::transport::PeerFault;
@@ -57,6 +59,8 @@ pub(crate) struct Gatekeeper {
 #[derive(Debug)]
 struct Known {
     memory: PeerMemory,
+    /// How often something was learned, plus one.
+    edition: u64,
     /// What each peer said when it was last believed: the usual case is that it says the same again.
     believed: BTreeMap<u64, pb::Facts>,
 }
@@ -75,7 +79,7 @@ impl Gatekeeper {
             incarnation: identity.incarnation,
             boot_id: Bytes::copy_from_slice(&boot_id.0),
         };
-        let known = Mutex::new(Known { memory, believed: BTreeMap::new() });
+        let known = Mutex::new(Known { memory, edition: 1, believed: BTreeMap::new() });
         Self { facts, disk_id: identity.disk_id, roster, known, storage_fault: OnceLock::new() }
     }
 
@@ -152,15 +156,55 @@ impl Gatekeeper {
         }
         // Once for each start of a peer this is durable before the answer: one small file.
         let admitted = known.memory.admit(facts.node_id, disk_id, facts.incarnation, boot_id);
-        admitted.map_err(|error| {
+        let admitted = admitted.map_err(|error| {
             let why = crate::chain::one_line(&error);
             if matches!(error, AdmitError::Fault(_)) {
                 self.storage_fault.get_or_init(|| why.clone());
             }
             PeerFault::NotBelieved { why }
         })?;
+        known.edition += u64::from(admitted == Admitted::Remembered);
         known.believed.insert(facts.node_id, facts.clone());
         Ok(disk_id)
+    }
+
+    /// What `to` is to be told of the others, unless it was told this edition of it.
+    pub(crate) fn news(&self, to: u64, told: u64) -> Option<(u64, Vec<pb::Facts>)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = || known.memory.seen().filter(|(node_id, ..)| *node_id != to);
+        let facts =
+            |(node_id, disk_id, incarnation, boot_id): (u64, DiskId, u64, BootId)| pb::Facts {
+                cluster_id: self.facts.cluster_id.clone(),
+                node_id,
+                disk_id: Bytes::copy_from_slice(&disk_id.0),
+                incarnation,
+                boot_id: Bytes::copy_from_slice(&boot_id.0),
+            };
+        (known.edition != told).then(|| (known.edition, others().map(facts).collect()))
+    }
+
+    /// Remembers, durably, what a believed leader knows of the others. So an old copy of a disk is
+    /// refused also by a node that never heard of the later start from that disk itself.
+    pub(crate) fn hear(&self, told: &[pb::Facts]) -> Result<(), PeerFault> {
+        for facts in told.iter().filter(|facts| facts.node_id != self.facts.node_id) {
+            let disk_id = DiskId(sixteen("known.disk_id", &facts.disk_id)?);
+            let boot_id = BootId(sixteen("known.boot_id", &facts.boot_id)?);
+            if self.check_list(facts.node_id, disk_id).is_err() {
+                continue;
+            }
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let heard = known.memory.hear(facts.node_id, disk_id, facts.incarnation, boot_id);
+            let news = heard.map_err(|error| {
+                let why = crate::chain::one_line(&error);
+                self.storage_fault.get_or_init(|| why.clone());
+                PeerFault::Stopping { why }
+            })?;
+            if news {
+                known.edition += 1;
+                known.believed.remove(&facts.node_id);
+            }
+        }
+        Ok(())
     }
 
     /// Whether the list says this disk for this node; false where there is no list yet.

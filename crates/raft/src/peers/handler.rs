@@ -77,8 +77,10 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
 
     fn append(&self, call: pb::Call, request: pb::AppendRequest) -> Handled<pb::AppendReply> {
         let (raft, heard) = (self.raft.clone(), self.heard.clone());
+        let gatekeeper = self.gatekeeper.clone();
         self.answer(&call, async move {
             heard.note();
+            gatekeeper.hear(&request.known)?;
             let request = wire::append_from_wire::<RT>(request)?;
             let previous = request.prev_log_id;
             let last = request.entries.last().map(|entry| entry.log_id).or(previous);

@@ -93,6 +93,11 @@ impl Peers {
         self.believe(member, &answered.by)
     }
 
+    /// What a peer is to be told of the others; see [`Gatekeeper::news`].
+    pub(crate) fn news(&self, to: u64, told: u64) -> Option<(u64, Vec<pb::Facts>)> {
+        self.gatekeeper.news(to, told)
+    }
+
     /// Passes client commands to the leader.
     pub(crate) async fn forward(
         &self,

@@ -64,6 +64,7 @@ impl<RT: AsyncRuntime> RaftNetworkFactory<Types<RT>> for NetworkFactory<RT> {
             target: self.shared.directory.member(target, node),
             shared: self.shared.clone(),
             pipelined: true,
+            told: AtomicU64::new(0),
         }
     }
 
@@ -72,6 +73,7 @@ impl<RT: AsyncRuntime> RaftNetworkFactory<Types<RT>> for NetworkFactory<RT> {
             target: self.shared.directory.member(target, node),
             shared: self.shared.clone(),
             pipelined: false,
+            told: AtomicU64::new(0),
         }
     }
 }
@@ -83,6 +85,8 @@ pub(crate) struct Network<RT: AsyncRuntime> {
     shared: Arc<Shared<RT>>,
     /// Whether appends share one stream, as replication does; heartbeats go one by one.
     pipelined: bool,
+    /// Which edition of what this node knows of the others the peer has taken.
+    told: AtomicU64,
 }
 
 impl<RT: AsyncRuntime> Network<RT> {
@@ -101,10 +105,15 @@ impl<RT: AsyncRuntime> Network<RT> {
         option: RPCOption,
     ) -> Rpc<StreamAppendResult<Types<RT>>, RT> {
         self.pass_gate()?;
-        let (request, within) = (wire::append_to_wire(request), option.soft_ttl());
+        let (mut request, within) = (wire::append_to_wire(request), option.soft_ttl());
+        let told = self.told.load(Ordering::Relaxed);
+        let news = self.shared.peers.news(self.target.node_id, told);
+        let (edition, known) = news.unwrap_or((told, Vec::new()));
+        request.known = known;
         let call = |link: &dyn PeerLink, call| link.append(call, request, within);
         let reply =
             self.shared.peers.call(&self.target, Lane::Urgent, call).await.map_err(rpc_error)?;
+        self.told.store(edition, Ordering::Relaxed);
         wire::append_reply_from_wire(reply).map_err(bad_reply)
     }
 
