@@ -3,7 +3,8 @@
 use leasehold_model::{Found, Happening, Limits, search, small_configurations};
 
 fn exhaust_all() -> Vec<Found> {
-    small_configurations().into_iter().map(|config| search(config, &Limits::default())).collect()
+    let limits = Limits { threads: 2, ..Limits::default() };
+    small_configurations().into_iter().map(|config| search(config, &limits)).collect()
 }
 
 #[test]
