@@ -1,5 +1,6 @@
 //! `leasehold-model`: runs the model check, its mutants, or tells one mutant's story.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -28,9 +29,16 @@ enum What {
         /// Threads.
         #[arg(long, default_value_t = 2)]
         threads: usize,
+        /// Writes the figures to this file, as one JSON object.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
     },
     /// Runs every changed protocol; fails if one gives no counter-example of its property.
-    Mutants,
+    Mutants {
+        /// Writes the figures to this file, as one JSON object.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Tells a shortest counter-example of one changed protocol.
     Explain {
         /// The mutant's name, as `mutants` prints it.
@@ -42,17 +50,18 @@ enum What {
 
 fn main() -> ExitCode {
     let is_good = match Options::parse().command {
-        What::Check { names, small, threads } => {
-            check(if small { small_configurations() } else { configurations() }, &names, threads)
+        What::Check { names, small, threads, json } => {
+            let known = if small { small_configurations() } else { configurations() };
+            check(known, &names, threads, json.as_deref())
         }
-        What::Mutants => mutants(),
+        What::Mutants { json } => mutants(json.as_deref()),
         What::Explain { mutant } => explain(&mutant),
         What::List => list(),
     };
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn check(known: Vec<Config>, names: &[String], threads: usize) -> bool {
+fn check(known: Vec<Config>, names: &[String], threads: usize, json: Option<&Path>) -> bool {
     if let Some(unknown) = names.iter().find(|name| known.iter().all(|c| c.name != **name)) {
         eprintln!("no configuration is named {unknown:?}; `leasehold-model list` names them");
         return false;
@@ -75,7 +84,28 @@ fn check(known: Vec<Config>, names: &[String], threads: usize) -> bool {
         .collect();
     print_sum(&found);
     let all_seen = !names.is_empty() || print_seen(&found);
-    all_seen && found.iter().all(|found| found.is_complete)
+    json.is_none_or(|file| write_figures(file, &found))
+        && all_seen
+        && found.iter().all(|found| found.is_complete)
+}
+
+fn write_figures(file: &Path, found: &[Found]) -> bool {
+    let states: usize = found.iter().map(|found| found.states).sum();
+    let seconds: f64 = found.iter().map(|found| found.took.as_secs_f64()).sum();
+    let broken: usize = found.iter().map(|found| found.broken.len()).sum();
+    let figures = format!(
+        "{{\"configurations\":{},\"model_states\":{states},\"seconds\":{seconds:.1},\"failures\":{broken}}}\n",
+        found.len()
+    );
+    write(file, &figures)
+}
+
+fn write(file: &Path, figures: &str) -> bool {
+    let written = std::fs::write(file, figures);
+    if let Err(error) = &written {
+        eprintln!("leasehold-model: {} cannot be written: {error}", file.display());
+    }
+    written.is_ok()
 }
 
 fn print_found(found: &Found) {
@@ -115,13 +145,14 @@ fn print_seen(found: &[Found]) -> bool {
     all_seen
 }
 
-fn mutants() -> bool {
+fn mutants(json: Option<&Path>) -> bool {
     println!("{:<28} {:>8} {:>5}  {:<52} result", "mutant", "states", "steps", "must break");
-    let mut all_good = true;
+    let (mut all_good, mut noticed) = (true, 0);
     for trial in trials() {
         let found = trial.run();
         let is_good = trial.is_good(&found);
         all_good &= is_good;
+        noticed += u32::from(is_good && trial.breaks.is_some());
         let steps =
             trial.counter_example(&found).map_or_else(String::new, |story| story.len().to_string());
         let result = match (is_good, trial.breaks) {
@@ -132,7 +163,8 @@ fn mutants() -> bool {
         let (name, breaks) = (format!("{:?}", trial.mutant), trial.breaks.unwrap_or("nothing"));
         println!("{name:<28} {:>8} {steps:>5}  {breaks:<52} {result}", found.states);
     }
-    all_good
+    let figures = format!("{{\"planted_bugs_noticed\":{noticed}}}\n");
+    json.is_none_or(|file| write(file, &figures)) && all_good
 }
 
 fn explain(mutant: &str) -> bool {
