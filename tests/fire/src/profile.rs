@@ -1,0 +1,111 @@
+//! How long a run is, what it is made of, and how much must have happened for it to mean something.
+
+use std::time::Duration;
+
+use crate::rig::cluster::Size;
+
+/// What the clients do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Workload {
+    pub(crate) counters: u64,
+    pub(crate) ttl: Duration,
+    pub(crate) stops_one_in: u32,
+    pub(crate) increments_per_lease: u32,
+    pub(crate) increments_only: bool,
+}
+
+/// A kind of run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Profile {
+    /// Ten minutes of everything
+    Ci,
+    /// Two hours of everything
+    Long,
+    /// As many increments as the machine gives, while kills and pauses go on
+    Increments,
+}
+
+/// At least so much, in a run of the profile's own length.
+pub(crate) type Least = &'static [(&'static str, u64)];
+
+impl Profile {
+    pub(crate) fn minutes(self) -> f64 {
+        match self {
+            Self::Ci => 10.0,
+            Self::Long => 120.0,
+            Self::Increments => 15.0,
+        }
+    }
+
+    /// The clusters that are set on fire one after the other. Of the clients of each one watches, and two probe.
+    pub(crate) fn sizes(self) -> Vec<Size> {
+        let three = Size { nodes: 3, stores: 1, clients: 11 };
+        let five = Size { nodes: 5, stores: 2, clients: 11 };
+        match self {
+            Self::Ci | Self::Long => vec![three, five],
+            Self::Increments => vec![three],
+        }
+    }
+
+    pub(crate) fn workload(self) -> Workload {
+        let everything = Workload {
+            counters: 6,
+            ttl: Duration::from_millis(1_500),
+            stops_one_in: 60,
+            increments_per_lease: 12,
+            increments_only: false,
+        };
+        match self {
+            Self::Ci | Self::Long => everything,
+            Self::Increments => Workload {
+                counters: 16,
+                stops_one_in: 4_000,
+                increments_per_lease: 2_000,
+                increments_only: true,
+                ..everything
+            },
+        }
+    }
+
+    /// How long the cluster is left alone between two faults, at most.
+    pub(crate) fn breath(self) -> Duration {
+        match self {
+            Self::Ci | Self::Long => Duration::from_millis(400),
+            Self::Increments => Duration::from_secs(4),
+        }
+    }
+
+    pub(crate) fn least(self) -> Least {
+        match self {
+            Self::Ci => &[
+                ("kills", 200),
+                ("pauses", 60),
+                ("partitions", 60),
+                ("leader changes", 40),
+                ("increments", 2_000),
+                ("grants", 500),
+                ("expiries", 40),
+                ("stale refused", 20),
+                ("lost by the control", 1),
+            ],
+            Self::Long => &[
+                ("kills", 2_500),
+                ("pauses", 700),
+                ("partitions", 700),
+                ("leader changes", 500),
+                ("increments", 30_000),
+                ("grants", 6_000),
+                ("expiries", 500),
+                ("stale refused", 250),
+                ("lost by the control", 10),
+            ],
+            Self::Increments => &[
+                ("kills", 40),
+                ("pauses", 20),
+                ("increments", 100_000),
+                ("grants", 100),
+                ("lost by the control", 1),
+            ],
+        }
+    }
+}
