@@ -41,13 +41,13 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn new(
         endpoints: Vec<Address>,
-        connect_timeout: Duration,
+        channels: Channels,
         request_timeout: Duration,
         random: Arc<dyn Random>,
     ) -> Self {
         Self {
             endpoints,
-            channels: Channels::new(connect_timeout),
+            channels,
             request_timeout,
             random,
             preferred: AtomicUsize::new(0),
@@ -58,7 +58,7 @@ impl Caller {
     pub(crate) fn of_cluster(config: &CheckedConfig) -> Self {
         Self::new(
             config.endpoints.clone(),
-            config.connect_timeout,
+            Channels::new(Arc::clone(&config.connector), config.connect_timeout),
             config.request_timeout,
             Arc::clone(&config.random),
         )

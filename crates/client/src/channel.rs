@@ -1,9 +1,10 @@
 //! One gRPC channel for each address: how it is dialled and kept alive.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use leasehold_net::Connector;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::config::Address;
@@ -28,6 +29,7 @@ pub(crate) fn endpoint(address: &Address, connect_timeout: Duration) -> Endpoint
 /// wait.
 #[derive(Debug)]
 pub(crate) struct Channels {
+    connector: Arc<dyn Connector>,
     connect_timeout: Duration,
     open: Mutex<BTreeMap<Address, Channel>>,
 }
@@ -36,8 +38,8 @@ pub(crate) struct Channels {
 const CHANNELS_MAX: usize = 128;
 
 impl Channels {
-    pub(crate) fn new(connect_timeout: Duration) -> Self {
-        Self { connect_timeout, open: Mutex::default() }
+    pub(crate) fn new(connector: Arc<dyn Connector>, connect_timeout: Duration) -> Self {
+        Self { connector, connect_timeout, open: Mutex::default() }
     }
 
     pub(crate) fn to(&self, address: &Address) -> Channel {
@@ -46,7 +48,9 @@ impl Channels {
             open.clear();
         }
         open.entry(address.clone())
-            .or_insert_with(|| endpoint(address, self.connect_timeout).connect_lazy())
+            .or_insert_with(|| {
+                self.connector.connect_lazily(endpoint(address, self.connect_timeout))
+            })
             .clone()
     }
 }

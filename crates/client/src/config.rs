@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_clock::{Clock, MachineClock};
+use leasehold_net::{Connector, TcpConnector};
 use leasehold_types::{BadField, Holder};
 
 use crate::random::{Random, SystemRandom};
@@ -25,6 +26,8 @@ pub struct ClientConfig {
     pub clock: Arc<dyn Clock>,
     /// Where request ids and jitter come from. Default: the operating system.
     pub random: Arc<dyn Random>,
+    /// How connections are made. Default: over TCP.
+    pub connector: Arc<dyn Connector>,
 }
 
 impl Default for ClientConfig {
@@ -36,6 +39,7 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(1),
             clock: Arc::new(MachineClock),
             random: Arc::new(SystemRandom),
+            connector: Arc::new(TcpConnector),
         }
     }
 }
@@ -49,6 +53,7 @@ pub(crate) struct CheckedConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+    pub(crate) connector: Arc<dyn Connector>,
 }
 
 const ENDPOINTS_MAX: usize = 64;
@@ -57,8 +62,15 @@ impl TryFrom<ClientConfig> for CheckedConfig {
     type Error = BadField;
 
     fn try_from(raw: ClientConfig) -> Result<Self, BadField> {
-        let ClientConfig { endpoints, holder, request_timeout, connect_timeout, clock, random } =
-            raw;
+        let ClientConfig {
+            endpoints,
+            holder,
+            request_timeout,
+            connect_timeout,
+            clock,
+            random,
+            connector,
+        } = raw;
         if !(1..=ENDPOINTS_MAX).contains(&endpoints.len()) {
             let got = format!("{} endpoints", endpoints.len());
             return Err(BadField::new("endpoints", got, "1 to 64"));
@@ -75,6 +87,7 @@ impl TryFrom<ClientConfig> for CheckedConfig {
             connect_timeout: connect_timeout_within(connect_timeout)?,
             clock,
             random,
+            connector,
         })
     }
 }

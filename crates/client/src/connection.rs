@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use leasehold_api::Problem;
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::pb::lease::v1::lease_service_client::LeaseServiceClient;
+use leasehold_net::Connector;
 use leasehold_types::Fault;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -33,12 +34,13 @@ pub(crate) struct Connection {
 impl Connection {
     /// Dials a node and waits for its welcome: each step for at most `connect_timeout`.
     pub(crate) async fn dial(
+        connector: &dyn Connector,
         address: Address,
         connect_timeout: Duration,
     ) -> Result<(Self, Welcome), Fault> {
         let late = || unknown(format!("{address} did not welcome in time"));
         let endpoint = endpoint(&address, connect_timeout);
-        let channel = timeout(connect_timeout, endpoint.connect())
+        let channel = timeout(connect_timeout, connector.connect(endpoint))
             .await
             .map_err(|_| late())?
             .map_err(|error| unknown(format!("{address}: {error}")))?;
@@ -89,8 +91,12 @@ impl Connection {
 }
 
 /// Asks one node for its welcome.
-pub(crate) async fn node_status(address: &Address, limit: Duration) -> Result<NodeStatus, Fault> {
-    let (_connection, welcome) = Connection::dial(address.clone(), limit).await?;
+pub(crate) async fn node_status(
+    connector: &dyn Connector,
+    address: &Address,
+    limit: Duration,
+) -> Result<NodeStatus, Fault> {
+    let (_connection, welcome) = Connection::dial(connector, address.clone(), limit).await?;
     let Welcome { cluster_id, node_id, leader_id, leader_address, request_memory } = welcome;
     Ok(NodeStatus { cluster_id, node_id, leader_id, leader_address, request_memory })
 }

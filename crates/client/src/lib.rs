@@ -119,6 +119,7 @@ pub use config::ClientConfig;
 pub use errors::{AcquireError, RequestError, StoreError, WatchError};
 pub use fenced::FencedStore;
 pub use guard::LeaseGuard;
+pub use leasehold_net::{Connector, TcpConnector};
 pub use random::{Random, SystemRandom};
 pub use store::{Entry, Got, Mark, Mutation, StoreClient, StoreConfig, StoreStatus, Written};
 pub use unary::{Cancelled, Listing, NodeStatus, Released, ResourceStatus};

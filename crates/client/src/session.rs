@@ -341,9 +341,10 @@ impl Session {
 
     fn dial_after(&mut self, pause: Duration, address: Address) {
         let connect_timeout = self.config.connect_timeout;
+        let connector = Arc::clone(&self.config.connector);
         self.dial = Some(Box::pin(async move {
             tokio::time::sleep(pause).await;
-            let outcome = Connection::dial(address.clone(), connect_timeout).await;
+            let outcome = Connection::dial(&*connector, address.clone(), connect_timeout).await;
             (address, outcome)
         }));
     }

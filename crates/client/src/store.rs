@@ -10,10 +10,12 @@ use bytes::Bytes;
 use leasehold_api::pb::store::v1 as pb;
 use leasehold_api::pb::store::v1::store_service_client::StoreServiceClient;
 use leasehold_api::{CLUSTER_ID_BYTES_MAX, CheckedWrite, PAGE_BYTES_MAX};
+use leasehold_net::{Connector, TcpConnector};
 use leasehold_types::{BadField, Fault, FencingToken};
 use tonic::transport::Channel;
 
 use crate::caller::Caller;
+use crate::channel::Channels;
 use crate::config::{Address, connect_timeout_within, request_timeout_within};
 use crate::fenced::FencedStore;
 use crate::random::{Random, SystemRandom};
@@ -38,6 +40,8 @@ pub struct StoreConfig {
     pub connect_timeout: Duration,
     /// Where jitter comes from. Default: the operating system.
     pub random: Arc<dyn Random>,
+    /// How connections are made. Default: over TCP.
+    pub connector: Arc<dyn Connector>,
 }
 
 impl Default for StoreConfig {
@@ -48,6 +52,7 @@ impl Default for StoreConfig {
             request_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(1),
             random: Arc::new(SystemRandom),
+            connector: Arc::new(TcpConnector),
         }
     }
 }
@@ -183,7 +188,14 @@ impl StoreClient {
     /// # Errors
     /// [`BadField`] naming the field of [`StoreConfig`] that does not hold what it may.
     pub fn with(config: StoreConfig) -> Result<Self, BadField> {
-        let StoreConfig { endpoint, cluster_id, request_timeout, connect_timeout, random } = config;
+        let StoreConfig {
+            endpoint,
+            cluster_id,
+            request_timeout,
+            connect_timeout,
+            random,
+            connector,
+        } = config;
         let address = Address::new("endpoint", &endpoint)?;
         let request_timeout = request_timeout_within(request_timeout)?;
         let connect_timeout = connect_timeout_within(connect_timeout)?;
@@ -191,7 +203,8 @@ impl StoreClient {
             let got = format!("{} bytes", cluster_id.len());
             return Err(BadField::new("cluster_id", got, "at most 256 bytes, or empty"));
         }
-        let caller = Caller::new(vec![address.clone()], connect_timeout, request_timeout, random);
+        let channels = Channels::new(connector, connect_timeout);
+        let caller = Caller::new(vec![address.clone()], channels, request_timeout, random);
         Ok(Self { inner: Arc::new(Inner { address, cluster_id, caller }) })
     }
 

@@ -8,7 +8,7 @@ use leasehold_types::{
     BadField, ClaimAnswer, Fault, FencingToken, Refusal, RequestId, ResourceName, Revision,
 };
 
-use crate::config::Address;
+use crate::config::{Address, CheckedConfig};
 use crate::{Client, RequestError};
 
 /// What became of a release.
@@ -190,7 +190,8 @@ impl Client {
     /// asked once: a status of a node that is down is that it is down.
     pub async fn status(&self, endpoint: &str) -> Result<NodeStatus, RequestError> {
         let address = Address::new("endpoint", endpoint)?;
-        Ok(crate::connection::node_status(&address, self.config().connect_timeout).await?)
+        let CheckedConfig { connector, connect_timeout, .. } = self.config();
+        Ok(crate::connection::node_status(&**connector, &address, *connect_timeout).await?)
     }
 }
 

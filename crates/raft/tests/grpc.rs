@@ -3,11 +3,13 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_core::{Answer, Standing};
 use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{DiskId, Identity};
+use leasehold_net::TcpConnector;
 use leasehold_raft::transport::{Lane, PeerFault};
 use leasehold_raft::{Limits, Member, NodeConfig, Role, SnapshotPolicy, TokioNode, grpc, pb};
 use support::{BOUND, Options, ask, config, grant, until};
@@ -60,7 +62,7 @@ impl Loopback {
         let (disk, byte) = (&self.disks[&id], u8::try_from(id).expect("small"));
         let identity =
             Identity::claim(&*disk.mount(), "test", id, DiskId([byte; 16])).expect("its own disk");
-        let transport = grpc::transport(&config.timing, &config.limits);
+        let transport = grpc::transport(Arc::new(TcpConnector), &config.timing, &config.limits);
         let limits = config.limits.clone();
         let clock = self.options.clock.clone();
         let node = TokioNode::start(config, identity, disk.mount(), clock, transport).await;
@@ -162,7 +164,7 @@ async fn a_snapshot_of_many_chunks_arrives_over_grpc() {
 async fn a_peer_of_another_cluster_and_one_that_is_not_there_are_told_apart() {
     let cluster = Loopback::start(Options::default()).await;
     let config = cluster.config(1);
-    let transport = grpc::transport(&config.timing, &config.limits);
+    let transport = grpc::transport(Arc::new(TcpConnector), &config.timing, &config.limits);
     let vote = |cluster_id: &str, to: u64| {
         let from = pb::Facts {
             cluster_id: cluster_id.to_owned(),

@@ -15,8 +15,8 @@
 mod config;
 mod error;
 mod hub;
-mod incoming;
 mod leadership;
+mod machine;
 mod port;
 mod quota;
 mod serve;
@@ -27,4 +27,5 @@ mod waiting;
 
 pub use config::{Config, ConfigError, LimitsSection, LogFormat, LogSection, TimingSection};
 pub use error::ServeError;
-pub use serve::{Listeners, serve, serve_on};
+pub use machine::Machine;
+pub use serve::{Listeners, serve, serve_on, serve_with};

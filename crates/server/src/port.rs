@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use leasehold_net::{Incoming, incoming};
 use tokio::task::JoinSet;
 use tonic::transport::server::Router;
 
 use crate::error::ServeError;
-use crate::incoming::incoming;
 use crate::stopping::{Stopper, stopping};
 
 /// A port that is served until it is left or dropped.
@@ -24,11 +23,11 @@ impl Port {
     pub(crate) fn open(
         name: &'static str,
         router: Router,
-        listener: TcpListener,
+        connections: impl Incoming,
         connections_max: usize,
     ) -> Self {
         let (leave, leaving) = stopping();
-        let incoming = incoming(listener, connections_max);
+        let incoming = incoming(connections, connections_max);
         let mut task = JoinSet::new();
         task.spawn(router.serve_with_incoming_shutdown(incoming, async move {
             leaving.begun().await;

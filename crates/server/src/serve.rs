@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use leasehold_net::Incoming;
 use leasehold_raft::TokioNode;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tonic::transport::server::TcpIncoming;
 
 use crate::config::Config;
 use crate::error::ServeError;
+use crate::machine::Machine;
 use crate::port::Port;
 use crate::start::{serve_clients, serve_peers, start_node};
 use crate::stopping::{Stopper, stopping};
@@ -20,11 +23,11 @@ const PEERS_LEAVE: Duration = Duration::from_secs(1);
 
 /// The two ports of a node, bound.
 #[derive(Debug)]
-pub struct Listeners {
+pub struct Listeners<I = TcpIncoming> {
     /// For clients.
-    pub client: TcpListener,
+    pub client: I,
     /// For peers.
-    pub peer: TcpListener,
+    pub peer: I,
 }
 
 impl Listeners {
@@ -33,10 +36,15 @@ impl Listeners {
     /// # Errors
     /// [`ServeError::Bind`].
     pub async fn bind(config: &Config) -> Result<Self, ServeError> {
-        Ok(Self {
-            client: bind("client_listen", config.client_listen).await?,
-            peer: bind("peer_listen", config.peer_listen).await?,
-        })
+        let client = bind("client_listen", config.client_listen).await?;
+        let peer = bind("peer_listen", config.peer_listen).await?;
+        Ok(Self::tcp(client, peer))
+    }
+
+    /// Ports that the caller has bound.
+    pub fn tcp(client: TcpListener, peer: TcpListener) -> Self {
+        let incoming = |listener| TcpIncoming::from(listener).with_nodelay(Some(true));
+        Self { client: incoming(client), peer: incoming(peer) }
     }
 }
 
@@ -66,10 +74,24 @@ pub async fn serve(
 /// As [`serve()`].
 pub async fn serve_on(
     config: Config,
-    listeners: Listeners,
+    listeners: Listeners<impl Incoming>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let mut running = Running::start(&config, listeners).await?;
+    let machine = Machine::open(&config)?;
+    serve_with(config, machine, listeners, shutdown).await
+}
+
+/// [`serve_on()`], on a machine that the caller brings. The config's own `data_dir` is not touched.
+///
+/// # Errors
+/// As [`serve()`].
+pub async fn serve_with(
+    config: Config,
+    machine: Machine,
+    listeners: Listeners<impl Incoming>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let mut running = Running::start(&config, machine, listeners).await?;
     let mut shutdown = pin!(shutdown);
     let error = tokio::select! {
         () = &mut shutdown => {
@@ -97,8 +119,12 @@ struct Running {
 }
 
 impl Running {
-    async fn start(config: &Config, listeners: Listeners) -> Result<Self, ServeError> {
-        let started = start_node(config).await?;
+    async fn start(
+        config: &Config,
+        machine: Machine,
+        listeners: Listeners<impl Incoming>,
+    ) -> Result<Self, ServeError> {
+        let started = start_node(config, machine).await?;
         let (node, incarnation) = (started.node.clone(), started.incarnation);
         let (stopper, stopping) = stopping();
         let peers = serve_peers(&node, config, listeners.peer);

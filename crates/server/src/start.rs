@@ -5,10 +5,9 @@ use std::sync::Arc;
 use leasehold_api::pb::lease::v1::cluster_service_server::ClusterServiceServer;
 use leasehold_api::pb::lease::v1::lease_service_server::LeaseServiceServer;
 use leasehold_api::{CONNECTION_WINDOW_BYTES, DESCRIPTORS, STREAM_WINDOW_BYTES};
-use leasehold_clock::MachineClock;
-use leasehold_disk::{BootId, DiskId, Identity, MachineDisk};
-use leasehold_raft::{Execution, NodeConfig, TokioNode, grpc};
-use tokio::net::TcpListener;
+use leasehold_disk::Identity;
+use leasehold_net::Incoming;
+use leasehold_raft::{NodeConfig, TokioNode, grpc};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tonic::transport::Server;
@@ -17,6 +16,7 @@ use crate::config::Config;
 use crate::error::ServeError;
 use crate::hub::{Feed, Hub};
 use crate::leadership;
+use crate::machine::Machine;
 use crate::port::Port;
 use crate::quota::Quota;
 use crate::services::Services;
@@ -39,16 +39,15 @@ pub(crate) struct Started {
     pub(crate) feed: Feed,
 }
 
-/// Opens the disk, claims it for this start and takes part in the cluster.
-pub(crate) async fn start_node(config: &Config) -> Result<Started, ServeError> {
-    let disk = Arc::new(MachineDisk::open(&config.data_dir)?);
-    let fresh = DiskId(random()?);
-    let identity = Identity::claim(&*disk, &config.cluster_id, config.node_id, fresh)
+/// Claims the disk for this start and takes part in the cluster.
+pub(crate) async fn start_node(config: &Config, machine: Machine) -> Result<Started, ServeError> {
+    let Machine { disk, fresh_disk, boot, clock, connector, execution } = machine;
+    let identity = Identity::claim(&*disk, &config.cluster_id, config.node_id, fresh_disk)
         .map_err(|source| ServeError::Identity { path: config.data_dir.clone(), source })?;
     let incarnation = identity.incarnation;
     let timing = config.timing.of_raft();
     let limits = config.limits.of_raft();
-    let transport = grpc::transport(&timing, &limits);
+    let transport = grpc::transport(connector, &timing, &limits);
     let node_config = NodeConfig {
         cluster_id: config.cluster_id.clone(),
         node_id: config.node_id,
@@ -56,12 +55,11 @@ pub(crate) async fn start_node(config: &Config) -> Result<Started, ServeError> {
         timing,
         limits,
         snapshots: config.snapshots.clone(),
-        boot_id: BootId(random()?),
-        execution: Execution::Threads,
+        boot_id: boot,
+        execution,
         settings: config.cluster.clone(),
     };
     let (feed, heard) = broadcast::channel(feed_room(config));
-    let clock = Arc::new(MachineClock);
     let node = TokioNode::start_telling(feed, node_config, identity, disk, clock, transport)
         .await
         .map_err(ServeError::Start)?;
@@ -75,14 +73,8 @@ fn feed_room(config: &Config) -> usize {
     config.limits.of_raft().feed_lag_max + replayed
 }
 
-fn random() -> Result<[u8; 16], ServeError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(ServeError::Random)?;
-    Ok(bytes)
-}
-
 /// Answers peers.
-pub(crate) fn serve_peers(node: &TokioNode, config: &Config, listener: TcpListener) -> Port {
+pub(crate) fn serve_peers(node: &TokioNode, config: &Config, connections: impl Incoming) -> Port {
     let keepalive = Some(config.timing.of_raft().keepalive);
     let router = Server::builder()
         .http2_keepalive_interval(keepalive)
@@ -90,7 +82,7 @@ pub(crate) fn serve_peers(node: &TokioNode, config: &Config, listener: TcpListen
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .add_service(grpc::peer_service(node.peer_handler(), &config.limits.of_raft()));
-    Port::open("peers", router, listener, PEER_CONNECTIONS_MAX)
+    Port::open("peers", router, connections, PEER_CONNECTIONS_MAX)
 }
 
 /// Answers clients: the two public services, health, and reflection. Also: the tasks they rely on.
@@ -98,7 +90,7 @@ pub(crate) fn serve_clients(
     started: Started,
     config: &Config,
     stopping: &Stopping,
-    listener: TcpListener,
+    connections: impl Incoming,
 ) -> (Port, JoinSet<()>) {
     let Started { node, incarnation, feed } = started;
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -145,7 +137,7 @@ pub(crate) fn serve_clients(
         .add_service(
             ClusterServiceServer::new(services).max_decoding_message_size(message_bytes_max),
         );
-    (Port::open("clients", router, listener, config.limits.connections_max), tasks)
+    (Port::open("clients", router, connections, config.limits.connections_max), tasks)
 }
 
 /// A claim that cannot be renewed for as long as any proposal may take is somebody else's to watch.

@@ -15,7 +15,7 @@ async fn bound() -> (TcpListener, u16) {
 }
 
 /// Two ports that are bound, and a config that names them.
-async fn node(cluster_id: &str, data_dir: &Path) -> (Config, Listeners) {
+async fn node(cluster_id: &str, data_dir: &Path) -> (Config, (TcpListener, TcpListener)) {
     let ((client, client_port), (peer, peer_port)) = (bound().await, bound().await);
     let text = format!(
         r#"
@@ -28,7 +28,7 @@ async fn node(cluster_id: &str, data_dir: &Path) -> (Config, Listeners) {
         timing = {{ heartbeat = "30ms", election_min = "90ms", election_max = "150ms" }}
         "#
     );
-    (Config::parse(&text).expect("a good config"), Listeners { client, peer })
+    (Config::parse(&text).expect("a good config"), (client, peer))
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -63,7 +63,7 @@ async fn a_port_in_use_is_named_by_its_key_before_the_disk_is_touched() {
     let directory = tempfile::tempdir().expect("a directory");
     let data_dir = directory.path().join("data");
     for key in ["client_listen", "peer_listen"] {
-        let (config, Listeners { client, peer }) = node("test", &data_dir).await;
+        let (config, (client, peer)) = node("test", &data_dir).await;
         let (in_use, free) = match key {
             "client_listen" => (client, peer),
             _ => (peer, client),
@@ -82,18 +82,24 @@ async fn a_data_directory_is_private_and_of_one_cluster_and_one_process() {
     let directory = tempfile::tempdir().expect("a directory");
     let data_dir = directory.path().join("data");
     let (config, listeners) = node("one", &data_dir).await;
-    within(serve_on(config, listeners, async {})).await.expect("an orderly end");
+    within(serve_on(config, Listeners::tcp(listeners.0, listeners.1), async {}))
+        .await
+        .expect("an orderly end");
     let mode = std::fs::metadata(&data_dir).expect("made").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 
     drop(let_go(&data_dir).await);
     let (config, listeners) = node("two", &data_dir).await;
-    let error = within(serve_on(config, listeners, async {})).await.expect_err("another cluster's");
+    let error = within(serve_on(config, Listeners::tcp(listeners.0, listeners.1), async {}))
+        .await
+        .expect_err("another cluster's");
     let story = story(&error);
     assert!(story.contains("\"one\"") && story.contains("\"two\""), "{story}");
 
     let _locked = let_go(&data_dir).await;
     let (config, listeners) = node("one", &data_dir).await;
-    let error = within(serve_on(config, listeners, async {})).await.expect_err("in use");
+    let error = within(serve_on(config, Listeners::tcp(listeners.0, listeners.1), async {}))
+        .await
+        .expect_err("in use");
     assert!(error.to_string().contains("in use by another process"), "{error}");
 }

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::error;
 
 use crate::config::Config;
+use crate::execution::Execution;
 use crate::fault::StorageFault;
 use crate::group::{Outcome, Request, Rules, Written, pass_cluster, refusal_of};
 use crate::lane::{Lane, Room};
@@ -41,6 +42,7 @@ pub struct Engine {
     reads_queued: Arc<Semaphore>,
     stale_refused: Arc<AtomicU64>,
     latch: Latch,
+    execution: Execution,
 }
 
 /// Whoever has this can stop the store and learn how it ended. Once this and every [`Engine`] are
@@ -66,14 +68,18 @@ impl Engine {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(config: &Config) -> Result<(Self, Keeper), OpenError> {
+    pub fn open(config: &Config, execution: Execution) -> Result<(Self, Keeper), OpenError> {
         let storage = open_directory(&config.data_dir, &Options::from(config))?;
-        Self::start(storage, config.queue_max)
+        Self::start(storage, config.queue_max, execution)
             .map_err(|source| OpenError::Directory { path: config.data_dir.clone(), source })
     }
 
     /// Starts the writer of an open storage.
-    pub(crate) fn start(storage: Storage, queue_max: usize) -> std::io::Result<(Self, Keeper)> {
+    pub(crate) fn start(
+        storage: Storage,
+        queue_max: usize,
+        execution: Execution,
+    ) -> std::io::Result<(Self, Keeper)> {
         // Room for both lanes and the stop: whoever has room in a lane has it here.
         let (sender, orders) = mpsc::channel(2 * queue_max + 1);
         let engine = Self {
@@ -86,6 +92,7 @@ impl Engine {
             reads_queued: Arc::new(Semaphore::new(READS_QUEUED_MAX)),
             stale_refused: Arc::default(),
             latch: Latch::new(),
+            execution,
         };
         let writer = Writer {
             storage,
@@ -93,7 +100,7 @@ impl Engine {
             latch: engine.latch.clone(),
             stale_refused: engine.stale_refused.clone(),
         };
-        let end = writer.start()?;
+        let end = writer.start(execution)?;
         Ok((engine.clone(), Keeper { engine, end }))
     }
 
@@ -215,7 +222,7 @@ impl Engine {
         }
     }
 
-    /// Runs one read on a blocking thread. A fault of the disk closes the latch.
+    /// Runs one read where it delays nobody else. A fault of the disk closes the latch.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Snapshot) -> Result<T, StorageFault> + Send + 'static,
@@ -227,7 +234,7 @@ impl Engine {
         let queued = queued.map_err(|_| Fault::QueueFull { limit: READS_QUEUED_MAX as u64 })?;
         let turn = self.reads.clone().acquire_owned().await.map_err(|_| self.gone())?;
         let (database, latch) = (self.database.clone(), self.latch.clone());
-        let done = tokio::task::spawn_blocking(move || {
+        let done = self.execution.run(move || {
             let result = match database.upgrade() {
                 Some(database) => Snapshot::take(&database).and_then(|snapshot| read(&snapshot)),
                 None => return Err(latch.fault().unwrap_or(Fault::ShuttingDown)),

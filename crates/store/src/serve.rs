@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use leasehold_api::pb::store::v1::store_service_server::StoreServiceServer;
 use leasehold_api::{CONNECTION_WINDOW_BYTES, DESCRIPTORS, STREAM_WINDOW_BYTES};
+use leasehold_net::{Incoming, incoming};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::transport::server::TcpIncoming;
@@ -14,10 +15,13 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::engine::{Engine, Keeper};
+use crate::execution::Execution;
 use crate::fault::StorageFault;
 use crate::open_error::OpenError;
 use crate::service::Service;
 
+/// Connections at one time; further ones wait in the system's backlog.
+const CONNECTIONS_MAX: usize = 10_000;
 /// Longest message: a write of 3 MiB with everything around it.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Calls at work on one connection; further ones wait in the client.
@@ -100,6 +104,21 @@ pub async fn serve(
     Server::bind(config).await?.run(shutdown).await
 }
 
+/// [`serve()`], for connections that the caller brings. The address of the configuration is not bound.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve_on(
+    config: Config,
+    execution: Execution,
+    connections: impl Incoming,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let (engine, keeper) = open(config, execution).await?;
+    let served = serve_engine(&engine, connections, shutdown).await;
+    close(&engine, keeper, served).await
+}
+
 /// A store that is open and whose port is bound: clients can connect, and are answered once it runs.
 #[derive(Debug)]
 pub struct Server {
@@ -116,8 +135,7 @@ impl Server {
     /// [`ServeError`].
     pub async fn bind(config: Config) -> Result<Self, ServeError> {
         let listen = config.listen;
-        let opened = tokio::task::spawn_blocking(move || Engine::open(&config)).await;
-        let (engine, keeper) = opened.map_err(|_| ServeError::Panicked)??;
+        let (engine, keeper) = open(config, Execution::Threads).await?;
         match listen_on(listen).await {
             Ok((address, incoming)) => Ok(Self { engine, keeper, address, incoming }),
             Err(source) => {
@@ -146,6 +164,11 @@ impl Server {
     }
 }
 
+async fn open(config: Config, execution: Execution) -> Result<(Engine, Keeper), ServeError> {
+    let opened = execution.run(move || Engine::open(&config, execution)).await;
+    Ok(opened.map_err(|_| ServeError::Panicked)??)
+}
+
 async fn listen_on(listen: SocketAddr) -> io::Result<(SocketAddr, TcpIncoming)> {
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
@@ -154,7 +177,7 @@ async fn listen_on(listen: SocketAddr) -> io::Result<(SocketAddr, TcpIncoming)> 
 
 async fn serve_engine(
     engine: &Engine,
-    incoming: TcpIncoming,
+    connections: impl Incoming,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (stop, stopping) = watch::channel(false);
@@ -177,7 +200,8 @@ async fn serve_engine(
         )
         .add_service(service);
     let mut drained = stopping;
-    let server = router.serve_with_incoming_shutdown(incoming, async move {
+    let connections = incoming(connections, CONNECTIONS_MAX);
+    let server = router.serve_with_incoming_shutdown(connections, async move {
         let _server_gone = drained.wait_for(|stopping| *stopping).await;
     });
     let mut server = std::pin::pin!(server);

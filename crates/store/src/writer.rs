@@ -1,17 +1,20 @@
-//! The writer thread: the one owner of the open database.
+//! The writer: the one owner of the open database, on a thread of its own.
 //!
 //! It takes whatever is queued, makes one transaction of it, and answers everybody after the one
 //! durable commit. While the disk syncs, the next group gathers in the queue: the busier the store,
-//! the more requests share a sync. Nothing waits for a group to fill.
+//! the more requests share a sync. Nothing waits for a group to fill. In a simulator, where there are
+//! no threads, the writer is a task.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use leasehold_types::{Fault, StoreRefusal};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
+use crate::execution::Execution;
 use crate::fault::StorageFault;
 use crate::group::{Outcome, Request};
 use crate::lane::Room;
@@ -36,7 +39,7 @@ pub(crate) enum Order {
     Stop,
 }
 
-/// The thread's own things.
+/// The writer's own things.
 pub(crate) struct Writer {
     pub(crate) storage: Storage,
     pub(crate) orders: mpsc::Receiver<Order>,
@@ -45,27 +48,68 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. The receiver tells how it ended; nothing at all if it panicked.
-    pub(crate) fn start(self) -> std::io::Result<oneshot::Receiver<Result<(), StorageFault>>> {
+    /// Starts it. The receiver tells how it ended; nothing at all if it panicked.
+    pub(crate) fn start(
+        self,
+        execution: Execution,
+    ) -> std::io::Result<oneshot::Receiver<Result<(), StorageFault>>> {
         let (ended, end) = oneshot::channel();
-        thread::Builder::new().name("store-writer".into()).spawn(move || {
-            let _alarm = Alarm(self.latch.clone());
-            let result = self.run();
-            let _nobody_waits = ended.send(result);
-        })?;
+        let alarm = Alarm(self.latch.clone());
+        match execution {
+            Execution::Threads => {
+                thread::Builder::new().name("store-writer".into()).spawn(move || {
+                    let _alarm = alarm;
+                    let _nobody_waits = ended.send(self.run_on_a_thread());
+                })?;
+            }
+            Execution::Tasks { commit } => {
+                tokio::spawn(async move {
+                    let _alarm = alarm;
+                    let _nobody_waits = ended.send(self.run_on_a_task(commit).await);
+                });
+            }
+        }
         Ok(end)
     }
 
-    fn run(mut self) -> Result<(), StorageFault> {
+    fn run_on_a_thread(mut self) -> Result<(), StorageFault> {
         let mut orders = Vec::new();
         while self.orders.blocking_recv_many(&mut orders, GROUP_MAX) > 0 {
-            let jobs = self.take_jobs(&mut orders);
-            if let Err(fault) = self.serve(jobs) {
-                self.fail(&fault);
+            if let Err(fault) = self.take(&mut orders) {
+                while let Some(order) = self.orders.blocking_recv() {
+                    refuse(order, &fault);
+                }
                 return Err(fault);
             }
         }
+        self.close()
+    }
+
+    async fn run_on_a_task(mut self, commit: Duration) -> Result<(), StorageFault> {
+        let mut orders = Vec::new();
+        while self.orders.recv_many(&mut orders, GROUP_MAX).await > 0 {
+            tokio::time::sleep(commit).await;
+            if let Err(fault) = self.take(&mut orders) {
+                while let Some(order) = self.orders.recv().await {
+                    refuse(order, &fault);
+                }
+                return Err(fault);
+            }
+        }
+        self.close()
+    }
+
+    fn close(self) -> Result<(), StorageFault> {
         self.storage.close().inspect_err(|fault| self.latch.close(fault.to_string()))
+    }
+
+    /// One group. After a fault nothing more is taken.
+    fn take(&mut self, orders: &mut Vec<Order>) -> Result<(), StorageFault> {
+        let jobs = self.take_jobs(orders);
+        self.serve(jobs).inspect_err(|fault| {
+            error!(%fault, "the store stops: its disk failed");
+            self.orders.close();
+        })
     }
 
     fn take_jobs(&mut self, orders: &mut Vec<Order>) -> Vec<Job> {
@@ -109,15 +153,12 @@ impl Writer {
             self.stale_refused.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
 
-    fn fail(&mut self, fault: &StorageFault) {
-        error!(%fault, "the store stops: its disk failed");
-        self.orders.close();
-        while let Some(order) = self.orders.blocking_recv() {
-            if let Order::Job(job) = order {
-                answer(job, Err(fault.to_fault()));
-            }
-        }
+fn refuse(order: Order, fault: &StorageFault) {
+    match order {
+        Order::Job(job) => answer(job, Err(fault.to_fault())),
+        Order::Stop => {}
     }
 }
 
@@ -141,7 +182,7 @@ fn answer(job: Job, result: Result<Outcome, Fault>) {
     let _hung_up = reply.send(result);
 }
 
-/// Closes the latch if the thread dies of a panic: nobody would answer any more.
+/// Closes the latch if the writer dies of a panic: nobody would answer any more.
 struct Alarm(Latch);
 
 impl Drop for Alarm {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, Stream, StreamExt};
 use leasehold_api::pb::peer::v1 as pb;
 use leasehold_api::pb::peer::v1::peer_service_client::PeerServiceClient;
+use leasehold_net::Connector;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
@@ -19,8 +20,13 @@ use crate::transport::{Answer, Answered, Lane, Messages, PeerFault, PeerLink, Re
 use crate::{Limits, Member, Timing};
 
 /// Links over gRPC: one long-lived connection for each peer and lane.
-pub fn transport(timing: &Timing, limits: &Limits) -> Arc<dyn Transport> {
+pub fn transport(
+    connector: Arc<dyn Connector>,
+    timing: &Timing,
+    limits: &Limits,
+) -> Arc<dyn Transport> {
     Arc::new(GrpcTransport {
+        connector,
         connect: timing.connect,
         keepalive: timing.keepalive,
         message_bytes_max: limits.message_bytes_max,
@@ -29,6 +35,7 @@ pub fn transport(timing: &Timing, limits: &Limits) -> Arc<dyn Transport> {
 
 #[derive(Debug)]
 struct GrpcTransport {
+    connector: Arc<dyn Connector>,
     connect: Duration,
     keepalive: Duration,
     message_bytes_max: usize,
@@ -42,7 +49,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 impl Transport for GrpcTransport {
     fn link(&self, member: &Member, _: Lane) -> Arc<dyn PeerLink> {
         let client = self.endpoint(&member.peer_address).map(|endpoint| {
-            PeerServiceClient::new(endpoint.connect_lazy())
+            PeerServiceClient::new(self.connector.connect_lazily(endpoint))
                 .max_decoding_message_size(self.message_bytes_max)
                 .max_encoding_message_size(self.message_bytes_max)
         });

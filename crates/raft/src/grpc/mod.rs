@@ -4,7 +4,8 @@
 //! message a bound. Who calls and who answers travels in metadata, so that it can be checked before
 //! anything else is read.
 //!
-//! This is the one module that needs tokio's own timers and sockets.
+//! This is the one module that needs tokio's own timers; connections come from a
+//! [`Connector`](leasehold_net::Connector) and from whoever serves [`peer_service`].
 
 mod client;
 mod server;

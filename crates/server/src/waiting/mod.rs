@@ -201,6 +201,7 @@ async fn sleep_until(due: Option<Instant>) {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::machine::Machine;
     use leasehold_types::{Acquire, FencingToken, Holder, LeaseTtl, ResourceName, WaitLimit};
 
     /// A cluster of one. It needs no port: nobody asks it from outside.
@@ -218,7 +219,8 @@ mod tests {
             "#
         );
         let config = Config::parse(&text).expect("a good config");
-        crate::start::start_node(&config).await.expect("started").node
+        let machine = Machine::open(&config).expect("a disk");
+        crate::start::start_node(&config, machine).await.expect("started").node
     }
 
     async fn within<T>(future: impl Future<Output = T>) -> T {

@@ -63,7 +63,7 @@ impl Cluster {
             let port = |bound: &TcpListener| bound.local_addr().expect("bound").port();
             let (client_port, peer_port) = (port(&client), port(&peer));
             nodes.push(TestNode { client_port, peer_port, running: None });
-            listeners.push(Listeners { client, peer });
+            listeners.push(Listeners::tcp(client, peer));
         }
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut cluster = Self { nodes, directory, extra: limits.to_owned() };
@@ -147,13 +147,11 @@ impl Cluster {
     async fn begin(&mut self, at: usize) {
         let bind = |port| TcpListener::bind(("127.0.0.1", port));
         let (client, peer) = (self.nodes[at].client_port, self.nodes[at].peer_port);
-        let listeners = Listeners {
-            client: bind(client).await.expect("the port is free again"),
-            peer: bind(peer).await.expect("the port is free again"),
-        };
+        let client = bind(client).await.expect("the port is free again");
+        let peer = bind(peer).await.expect("the port is free again");
         // A process that is gone has let go of its disk; here its last tasks may still end.
         eventually("the disk is let go", async || MachineDisk::open(self.data_dir(at)).ok()).await;
-        self.run(at, listeners);
+        self.run(at, Listeners::tcp(client, peer));
     }
 
     /// A connection of its own to a node.

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::engine::{Engine, Keeper, Read};
+use crate::execution::Execution;
 use crate::snapshot::{Entry, Page};
 
 /// Far longer than anything here takes.
@@ -18,7 +19,7 @@ const BOUND: Duration = Duration::from_secs(30);
 
 fn engine(queue_max: usize) -> (Backend, Engine, Keeper) {
     let (backend, storage) = new_store();
-    let (engine, keeper) = Engine::start(storage, queue_max).expect("starts");
+    let (engine, keeper) = Engine::start(storage, queue_max, Execution::Threads).expect("starts");
     (backend, engine, keeper)
 }
 
