@@ -145,7 +145,7 @@ mod tests {
         let failed = io::Error::other("out of files");
         let (connection, _other_end) = tokio::io::duplex(1);
         let connections = stream::iter([Err(failed), Ok(connection)]);
-        let taken: Vec<_> = incoming(connections, 1).collect().await;
+        let taken: Vec<_> = incoming(connections, 2).collect().await;
         assert!(matches!(taken.as_slice(), [Ok(_)]), "{taken:?}");
     }
 }
