@@ -6,31 +6,24 @@ mod harness;
 
 use std::time::{Duration, Instant};
 
-use harness::wire::{
-    self, acquire, acquire_anywhere, acquire_waiting, lease_client, read, reason, store_client,
-    write,
-};
+use harness::wire::{self, acquire, acquire_waiting, read, reason, write};
 use harness::{Cluster, Options, PATIENCE};
 use leasehold_api::pb::lease::v1 as pb;
 
 const TTL: Duration = Duration::from_secs(60);
 
-fn addresses(cluster: &Cluster) -> Vec<String> {
-    cluster.endpoints().split(',').map(str::to_owned).collect()
-}
-
 async fn holder_of(cluster: &Cluster, resource: &str) -> Option<pb::Lease> {
     let deadline = Instant::now() + PATIENCE;
-    for address in addresses(cluster).iter().cycle() {
+    for node in (0..cluster.nodes.len()).cycle() {
         let get = pb::GetRequest { resource: resource.into() };
-        let call = async { lease_client(address).get(get).await };
+        let call = async { cluster.lease_client(node).get(get).await };
         if let Ok(Ok(answer)) = tokio::time::timeout(Duration::from_secs(5), call).await {
             return answer.into_inner().state.expect("always there").lease;
         }
         assert!(Instant::now() < deadline, "nobody answered a get:\n{}", cluster.logs());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    unreachable!("the addresses repeat for ever")
+    unreachable!("the nodes repeat for ever")
 }
 
 #[tokio::test]
@@ -39,8 +32,7 @@ async fn a_killed_leader_costs_no_lease_and_tokens_still_grow() {
     let mut last = 0;
     for round in 0..3 {
         let name = format!("kept/{round}");
-        let lease =
-            acquire_anywhere(&addresses(&cluster), acquire(&name, "ann", TTL)).await.unwrap();
+        let lease = cluster.acquire(acquire(&name, "ann", TTL)).await.unwrap();
         assert!(lease.token > last);
         last = lease.token;
         let leader = cluster.wait_for_leader().await;
@@ -51,8 +43,7 @@ async fn a_killed_leader_costs_no_lease_and_tokens_still_grow() {
         assert!(wire::status(cluster.address(next)).await.unwrap().term > term, "a new leadership");
         let kept = holder_of(&cluster, &name).await.expect("an acknowledged lease is kept");
         assert_eq!(kept.token, lease.token);
-        let refused =
-            acquire_anywhere(&addresses(&cluster), acquire(&name, "bob", TTL)).await.unwrap_err();
+        let refused = cluster.acquire(acquire(&name, "bob", TTL)).await.unwrap_err();
         assert_eq!(reason(&refused), "HELD");
         cluster.start_node(leader);
         cluster.wait_for_leader().await;
@@ -65,7 +56,7 @@ async fn all_nodes_killed_at_once_lose_nothing_that_was_acknowledged() {
     let mut leases = Vec::new();
     for at in 0..20 {
         let request = acquire(&format!("all/{at}"), "ann", TTL);
-        leases.push(acquire_anywhere(&addresses(&cluster), request).await.unwrap());
+        leases.push(cluster.acquire(request).await.unwrap());
     }
     let starts: Vec<u64> = incarnations(&cluster).await;
     for node in 0..3 {
@@ -79,8 +70,7 @@ async fn all_nodes_killed_at_once_lose_nothing_that_was_acknowledged() {
         let kept = holder_of(&cluster, &lease.resource).await.expect("kept");
         assert_eq!(kept.token, lease.token);
     }
-    let next =
-        acquire_anywhere(&addresses(&cluster), acquire("all/next", "ann", TTL)).await.unwrap();
+    let next = cluster.acquire(acquire("all/next", "ann", TTL)).await.unwrap();
     assert!(leases.iter().all(|lease| lease.token < next.token));
     for node in 0..3 {
         wait_until_up(&cluster, node).await;
@@ -99,8 +89,8 @@ async fn wait_until_up(cluster: &Cluster, node: usize) {
 
 async fn incarnations(cluster: &Cluster) -> Vec<u64> {
     let mut all = Vec::new();
-    for address in addresses(cluster) {
-        all.push(wire::status(&address).await.expect("up").incarnation);
+    for node in 0..cluster.nodes.len() {
+        all.push(wire::status(cluster.address(node)).await.expect("up").incarnation);
     }
     all
 }
@@ -108,14 +98,14 @@ async fn incarnations(cluster: &Cluster) -> Vec<u64> {
 #[tokio::test]
 async fn a_single_node_started_again_serves_and_remembers() {
     let mut cluster = Cluster::start(1).await;
-    let lease = acquire_anywhere(&addresses(&cluster), acquire("one", "ann", TTL)).await.unwrap();
+    let lease = cluster.acquire(acquire("one", "ann", TTL)).await.unwrap();
     for _ in 0..3 {
         cluster.kill(0);
         cluster.start_node(0);
         cluster.wait_for_leader().await;
         assert_eq!(holder_of(&cluster, "one").await.expect("kept").token, lease.token);
     }
-    let next = acquire_anywhere(&addresses(&cluster), acquire("two", "ann", TTL)).await.unwrap();
+    let next = cluster.acquire(acquire("two", "ann", TTL)).await.unwrap();
     assert!(next.token > lease.token);
 }
 
@@ -123,19 +113,15 @@ async fn a_single_node_started_again_serves_and_remembers() {
 async fn a_stopped_leader_is_replaced_and_believes_nothing_old_when_it_wakes() {
     let cluster = Cluster::start(3).await;
     let ttl = Duration::from_secs(2);
-    let first =
-        acquire_anywhere(&addresses(&cluster), acquire("stopped", "ann", ttl)).await.unwrap();
+    let first = cluster.acquire(acquire("stopped", "ann", ttl)).await.unwrap();
     let stopped = cluster.wait_for_leader().await;
     cluster.pause(stopped);
-    let others: Vec<String> = (0..3)
-        .filter(|node| *node != stopped)
-        .map(|node| cluster.address(node).to_owned())
-        .collect();
+    let others: Vec<usize> = (0..3).filter(|node| *node != stopped).collect();
     let request = acquire_waiting("stopped", "bob", TTL, PATIENCE);
-    let second = acquire_anywhere(&others, request).await.unwrap();
+    let second = cluster.acquire_through(&others, request).await.unwrap();
     assert!(second.token > first.token);
     cluster.resume(stopped);
-    let mut woken = lease_client(cluster.address(stopped));
+    let mut woken = cluster.lease_client(stopped);
     let deadline = Instant::now() + PATIENCE;
     let renewed = loop {
         let renew = pb::RenewRequest { tokens: vec![first.token], request_ids: vec![] };
@@ -161,7 +147,7 @@ async fn without_a_majority_nothing_is_granted_and_with_one_again_it_is() {
         cluster.kill(*node);
     }
     let request = acquire("alone", "ann", TTL);
-    let mut client = lease_client(cluster.address(leader));
+    let mut client = cluster.lease_client(leader);
     let call = tokio::time::timeout(PATIENCE, client.acquire(request.clone()));
     let status = call.await.expect("every call is answered").expect_err("no majority, no grant");
     assert!(
@@ -172,7 +158,7 @@ async fn without_a_majority_nothing_is_granted_and_with_one_again_it_is() {
         cluster.start_node(*node);
     }
     cluster.wait_for_leader().await;
-    acquire_anywhere(&addresses(&cluster), request).await.expect("the same id, asked again");
+    cluster.acquire(request).await.expect("the same id, asked again");
 }
 
 #[tokio::test]
@@ -186,11 +172,10 @@ async fn a_follower_that_was_away_too_long_is_brought_back_by_a_snapshot() {
     let away = (leader + 1) % 3;
     let index_before = wire::status(cluster.address(away)).await.unwrap().last_log_index;
     cluster.kill(away);
-    let reachable = vec![cluster.address(leader).to_owned()];
     let mut last = None;
     for at in 0..200 {
         let request = acquire(&format!("away/{at}"), "ann", TTL);
-        last = Some(acquire_anywhere(&reachable, request).await.unwrap());
+        last = Some(cluster.acquire_through(&[leader], request).await.unwrap());
     }
     let last = last.unwrap();
     let leader_status = wire::status(cluster.address(leader)).await.unwrap();
@@ -217,7 +202,7 @@ async fn a_follower_that_was_away_too_long_is_brought_back_by_a_snapshot() {
 async fn a_node_on_a_wiped_disk_is_refused_by_its_peers() {
     let mut cluster = Cluster::start(3).await;
     let leader = cluster.wait_for_leader().await;
-    acquire_anywhere(&addresses(&cluster), acquire("kept", "ann", TTL)).await.unwrap();
+    cluster.acquire(acquire("kept", "ann", TTL)).await.unwrap();
     let wiped = (leader + 1) % 3;
     cluster.kill(wiped);
     std::fs::remove_dir_all(cluster.directory().join(format!("node-{}", wiped + 1))).unwrap();
@@ -225,7 +210,7 @@ async fn a_node_on_a_wiped_disk_is_refused_by_its_peers() {
     // The other two go on; the wiped node never becomes part of a majority again.
     let other = (leader + 2) % 3;
     cluster.kill(other);
-    let mut client = lease_client(cluster.address(leader));
+    let mut client = cluster.lease_client(leader);
     let call = tokio::time::timeout(PATIENCE, client.acquire(acquire("new", "ann", TTL)));
     call.await
         .expect("answered")
@@ -239,7 +224,7 @@ async fn a_node_on_a_wiped_disk_is_refused_by_its_peers() {
 async fn sigterm_hands_leadership_over_and_exits_cleanly() {
     let mut cluster = Cluster::start(3).await;
     let leader = cluster.wait_for_leader().await;
-    acquire_anywhere(&addresses(&cluster), acquire("kept", "ann", TTL)).await.unwrap();
+    cluster.acquire(acquire("kept", "ann", TTL)).await.unwrap();
     let status = cluster.terminate(leader);
     assert!(status.success(), "{status:?}\n{}", cluster.logs());
     let next = cluster.wait_for_leader().await;
@@ -250,10 +235,10 @@ async fn sigterm_hands_leadership_over_and_exits_cleanly() {
 #[tokio::test]
 async fn a_stopped_store_answers_when_it_wakes_and_still_knows_its_marks() {
     let cluster = Cluster::start(1).await;
-    let mut store = store_client(cluster.store_address());
+    let mut store = cluster.store_client();
     store.write(write("r", 2, 1, "k", "new")).await.unwrap();
     cluster.pause_store();
-    let mut late = store_client(cluster.store_address());
+    let mut late = cluster.store_client();
     let waiting = tokio::spawn(async move { late.write(write("r", 1, 1, "k", "late")).await });
     assert!(wire::store_status(cluster.store_address()).await.is_none(), "it is stopped");
     cluster.resume_store();

@@ -6,7 +6,8 @@ mod harness;
 
 use std::time::{Duration, Instant};
 
-use harness::wire::{self, acquire, acquire_waiting, bad_field, lease_client, reason};
+use harness::history::Watch;
+use harness::wire::{self, acquire, acquire_waiting, bad_field, reason};
 use harness::{Cluster, PATIENCE};
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::std_from_duration;
@@ -21,7 +22,7 @@ fn duration(raw: Option<prost_types::Duration>) -> Duration {
 #[tokio::test]
 async fn every_call_of_the_lease_service_does_what_it_says() {
     let cluster = Cluster::start(3).await;
-    let mut client = lease_client(cluster.address(0));
+    let mut client = cluster.lease_client(0);
 
     let request = acquire("smoke/a", "ann", TTL);
     let granted = client.acquire(request.clone()).await.unwrap().into_inner();
@@ -87,7 +88,7 @@ async fn tokens_grow_over_all_resources_and_all_nodes() {
     let cluster = Cluster::start(3).await;
     let mut last = 0;
     for turn in 0..30 {
-        let mut client = lease_client(cluster.address(turn % 3));
+        let mut client = cluster.lease_client(turn % 3);
         let request = acquire(&format!("tokens/{}", turn % 7), "ann", TTL);
         let lease = client.acquire(request).await.unwrap().into_inner().lease.unwrap();
         assert!(lease.token > last, "{} after {last}", lease.token);
@@ -101,14 +102,14 @@ async fn tokens_grow_over_all_resources_and_all_nodes() {
 async fn a_waiting_acquire_is_complete_as_it_is() {
     let cluster = Cluster::start(3).await;
     let ttl = Duration::from_secs(2);
-    let mut holder = lease_client(cluster.address(0));
+    let mut holder = cluster.lease_client(0);
     let lease =
         holder.acquire(acquire("queue", "ann", TTL)).await.unwrap().into_inner().lease.unwrap();
 
     let mut waiters = Vec::new();
     for node in [1, 2] {
         let before = revision(&cluster).await;
-        let mut client = lease_client(cluster.address(node));
+        let mut client = cluster.lease_client(node);
         let request = acquire_waiting("queue", &format!("waiter-{node}"), ttl, PATIENCE);
         waiters.push(tokio::spawn(async move {
             let sent = Instant::now();
@@ -143,7 +144,7 @@ async fn a_waiting_acquire_is_complete_as_it_is() {
 
 /// Keeps one short lease until `time` of lease time must have passed.
 async fn wait_for_lease_time(cluster: &Cluster, time: Duration) {
-    let mut client = lease_client(cluster.address(0));
+    let mut client = cluster.lease_client(0);
     let name = format!("clock/{}", revision(cluster).await);
     let request = acquire(&name, "clock", time);
     client.acquire(request).await.unwrap();
@@ -164,13 +165,13 @@ async fn wait_for_lease_time(cluster: &Cluster, time: Duration) {
 }
 
 async fn revision(cluster: &Cluster) -> u64 {
-    let mut client = lease_client(cluster.address(0));
+    let mut client = cluster.lease_client(0);
     client.get(pb::GetRequest { resource: "r".into() }).await.unwrap().into_inner().revision
 }
 
 async fn wait_for_queue(cluster: &Cluster, resource: &str, length: u64) {
     let deadline = Instant::now() + PATIENCE;
-    let mut client = lease_client(cluster.address(0));
+    let mut client = cluster.lease_client(0);
     loop {
         let get = pb::GetRequest { resource: resource.into() };
         let state = client.get(get).await.unwrap().into_inner().state.unwrap();
@@ -185,7 +186,7 @@ async fn wait_for_queue(cluster: &Cluster, resource: &str, length: u64) {
 #[tokio::test]
 async fn a_wait_that_is_over_is_a_definite_no() {
     let cluster = Cluster::start(1).await;
-    let mut client = lease_client(cluster.address(0));
+    let mut client = cluster.lease_client(0);
     client.acquire(acquire("busy", "ann", TTL)).await.unwrap();
     let request = acquire_waiting("busy", "bob", TTL, Duration::from_millis(300));
     let over = client.acquire(request).await.unwrap_err();
@@ -196,7 +197,7 @@ async fn a_wait_that_is_over_is_a_definite_no() {
 #[tokio::test]
 async fn a_lease_that_nobody_renews_ends_and_never_before_its_deadline() {
     let cluster = Cluster::start(3).await;
-    let mut client = lease_client(cluster.address(0));
+    let mut client = cluster.lease_client(0);
     let ttl = Duration::from_secs(2);
     let sent = Instant::now();
     let first =
@@ -210,7 +211,7 @@ async fn a_lease_that_nobody_renews_ends_and_never_before_its_deadline() {
 #[tokio::test]
 async fn list_pages_through_live_claims_in_order_of_their_names() {
     let cluster = Cluster::start(3).await;
-    let mut client = lease_client(cluster.address(2));
+    let mut client = cluster.lease_client(2);
     for at in 0..25 {
         client.acquire(acquire(&format!("list/{at:02}"), "ann", TTL)).await.unwrap();
     }
@@ -231,7 +232,7 @@ async fn list_pages_through_live_claims_in_order_of_their_names() {
 }
 
 /// The next `count` events of a watch.
-async fn events(stream: &mut tonic::Streaming<pb::WatchResponse>, count: usize) -> Vec<pb::Event> {
+async fn events(stream: &mut Watch, count: usize) -> Vec<pb::Event> {
     let mut seen = Vec::new();
     while seen.len() < count {
         let message = tokio::time::timeout(PATIENCE, stream.message()).await;
@@ -244,10 +245,10 @@ async fn events(stream: &mut tonic::Streaming<pb::WatchResponse>, count: usize) 
 #[tokio::test]
 async fn a_watch_sees_every_event_and_resumes_between_two_of_them() {
     let cluster = Cluster::start(3).await;
-    let mut client = lease_client(cluster.address(0));
-    let mut watcher = lease_client(cluster.address(1));
+    let mut client = cluster.lease_client(0);
+    let mut watcher = cluster.lease_client(1);
     let from = |after_revision| pb::WatchRequest { prefix: "watched/".into(), after_revision };
-    let mut stream = watcher.watch(from(None)).await.unwrap().into_inner();
+    let mut stream = watcher.watch(from(None)).await.unwrap();
     let start = stream.message().await.unwrap().expect("the first message");
     assert!(start.events.is_empty(), "the first message says only where the watch starts");
 
@@ -255,7 +256,7 @@ async fn a_watch_sees_every_event_and_resumes_between_two_of_them() {
         client.acquire(acquire("watched/a", "ann", TTL)).await.unwrap().into_inner().lease.unwrap();
     client.acquire(acquire("elsewhere", "ann", TTL)).await.unwrap();
     let waiting = acquire_waiting("watched/a", "bob", TTL, PATIENCE);
-    let mut waiter = lease_client(cluster.address(2));
+    let mut waiter = cluster.lease_client(2);
     let waiter = tokio::spawn(async move { waiter.acquire(waiting).await });
     wait_for_queue(&cluster, "watched/a", 1).await;
     client
@@ -271,13 +272,13 @@ async fn a_watch_sees_every_event_and_resumes_between_two_of_them() {
     assert!(seen.windows(2).all(|pair| pair[0].revision < pair[1].revision));
 
     // The release and the grant it caused are in one batch; a watch resumes between them.
-    let mut resumed = watcher.watch(from(Some(seen[2].revision))).await.unwrap().into_inner();
+    let mut resumed = watcher.watch(from(Some(seen[2].revision))).await.unwrap();
     assert_eq!(events(&mut resumed, 1).await, seen[3..]);
 
     let future = watcher.watch(from(Some(u64::MAX))).await;
     let future = match future {
         Err(status) => status,
-        Ok(stream) => stream.into_inner().message().await.unwrap_err(),
+        Ok(mut stream) => stream.message().await.unwrap_err(),
     };
     assert_eq!((future.code(), reason(&future).as_str()), (Code::OutOfRange, "REVISION_IN_FUTURE"));
 }
@@ -287,10 +288,10 @@ async fn a_session_carries_everything_one_client_does() {
     use pb::session_request::Command;
     use pb::session_response::Message;
     let cluster = Cluster::start(3).await;
-    let mut client = lease_client(cluster.address(1));
+    let mut client = cluster.lease_client(1);
     let (sender, receiver) = tokio::sync::mpsc::channel(16);
     let requests = tokio_stream::wrappers::ReceiverStream::new(receiver);
-    let mut answers = client.session(requests).await.unwrap().into_inner();
+    let mut answers = client.session(requests).await.unwrap();
     let mut next = async || {
         let message =
             tokio::time::timeout(PATIENCE, answers.message()).await.expect("an answer comes");
@@ -364,7 +365,7 @@ async fn a_session_carries_everything_one_client_does() {
 #[tokio::test]
 async fn bad_input_is_named_changes_nothing_and_harms_nobody() {
     let cluster = Cluster::start(1).await;
-    let mut client = lease_client(cluster.address(0));
+    let mut client = cluster.lease_client(0);
     let before = revision(&cluster).await;
     let good = || acquire("bad", "ann", TTL);
     let span = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
@@ -420,7 +421,7 @@ async fn bad_input_is_named_changes_nothing_and_harms_nobody() {
     let watch = pb::WatchRequest { prefix: long(), after_revision: None };
     let refused = match client.watch(watch).await {
         Err(status) => status,
-        Ok(stream) => stream.into_inner().message().await.unwrap_err(),
+        Ok(mut stream) => stream.message().await.unwrap_err(),
     };
     assert_eq!(bad_field(&refused), "prefix");
     assert_eq!(revision(&cluster).await, before, "nothing of this reached the state");

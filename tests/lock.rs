@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use harness::wire::{acquire_waiting, lease_client};
+use harness::wire::acquire_waiting;
 use harness::{Cluster, PATIENCE, pause, runs, text, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -77,6 +77,18 @@ async fn the_command_runs_with_resource_and_token_and_its_status_passes_through(
 }
 
 #[tokio::test]
+async fn a_ttl_too_short_for_a_change_of_leader_is_said_to_be() {
+    let cluster = Cluster::start(1).await;
+    let said = async |ttl: &str| {
+        let output = cluster.cli(&["lock", "job", "--ttl", ttl, "--", "true"]).await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(said("5s").await.contains("change of leader"));
+    assert_eq!(said("6s").await, "");
+}
+
+#[tokio::test]
 async fn two_contenders_never_run_at_once() {
     let cluster = Cluster::start(3).await;
     let directory = cluster.directory().join("inside");
@@ -117,7 +129,7 @@ async fn a_command_is_gone_before_the_lease_of_a_killed_lock_can_be_granted_agai
     let cluster = Cluster::start(3).await;
     let family = start_family(&cluster, "killed", "3s");
     family.signal(Signal::KILL);
-    let mut client = lease_client(cluster.address(0));
+    let mut client = cluster.lease_client(0);
     let request = acquire_waiting("killed", "next", Duration::from_secs(30), PATIENCE);
     let lease = client.acquire(request).await.unwrap().into_inner().lease.unwrap();
     assert!(family.all_gone(), "the command outlived its lease");
@@ -129,7 +141,7 @@ async fn a_command_is_gone_before_the_lease_of_a_stopped_lock_can_be_granted_aga
     let cluster = Cluster::start(3).await;
     let family = start_family(&cluster, "paused", "3s");
     pause(Pid::from_child(&family.lock));
-    let mut client = lease_client(cluster.address(0));
+    let mut client = cluster.lease_client(0);
     let request = acquire_waiting("paused", "next", Duration::from_secs(30), PATIENCE);
     client.acquire(request).await.unwrap();
     assert!(family.all_gone(), "the command outlived its lease");

@@ -110,7 +110,10 @@ fn levels_stand_before_tests() {
     for (number, cell) in rows() {
         for part in cell.split("; ").filter(|part| part.contains('`')) {
             let level = part.split_once(" `").map(|(level, _)| level);
-            assert!(matches!(level, Some("P" | "D" | "R" | "F")), "scenario {number}: {part}");
+            assert!(
+                matches!(level, Some("P" | "M" | "D" | "R" | "F")),
+                "scenario {number}: {part}"
+            );
         }
     }
 }

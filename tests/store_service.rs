@@ -5,14 +5,14 @@
 mod harness;
 
 use harness::Cluster;
-use harness::wire::{bad_field, read, reason, store_client, write};
+use harness::wire::{bad_field, read, reason, write};
 use leasehold_api::pb::store::v1 as pb;
 use tonic::Code;
 
 #[tokio::test]
 async fn every_call_of_the_store_does_what_it_says() {
     let cluster = Cluster::start(1).await;
-    let mut store = store_client(cluster.store_address());
+    let mut store = cluster.store_client();
 
     let first = store.write(write("r", 5, 1, "k", "one")).await.unwrap().into_inner();
     assert_eq!(first.mark, Some(pb::Mark { token: 5, sequence: 1 }));
@@ -81,7 +81,7 @@ async fn every_call_of_the_store_does_what_it_says() {
 #[tokio::test]
 async fn a_write_stream_answers_in_order_and_outlives_a_refusal() {
     let cluster = Cluster::start(1).await;
-    let mut store = store_client(cluster.store_address());
+    let mut store = cluster.store_client();
     let writes: Vec<_> = (1..=100u64)
         .map(|attempt| {
             let token = if attempt == 50 { 1 } else { 2 };
@@ -89,7 +89,7 @@ async fn a_write_stream_answers_in_order_and_outlives_a_refusal() {
             pb::WriteStreamRequest { attempt, write: Some(write) }
         })
         .collect();
-    let mut answers = store.write_stream(tokio_stream::iter(writes)).await.unwrap().into_inner();
+    let mut answers = store.write_stream(tokio_stream::iter(writes)).await.unwrap();
     let mut seen = Vec::new();
     while let Some(answer) = answers.message().await.unwrap() {
         let written = matches!(answer.result, Some(pb::write_stream_response::Result::Written(_)));
@@ -104,12 +104,12 @@ async fn a_write_stream_answers_in_order_and_outlives_a_refusal() {
 #[tokio::test]
 async fn marks_and_data_survive_sigkill() {
     let mut cluster = Cluster::start(1).await;
-    let mut store = store_client(cluster.store_address());
+    let mut store = cluster.store_client();
     let written = store.write(write("r", 7, 1, "k", "kept")).await.unwrap().into_inner();
     cluster.kill_store();
     cluster.start_store();
     cluster.wait_for_store().await;
-    let mut store = store_client(cluster.store_address());
+    let mut store = cluster.store_client();
     let stale = store.write(write("r", 6, 1, "k", "stale")).await.unwrap_err();
     assert_eq!(reason(&stale), "STALE_TOKEN");
     let again = store.write(write("r", 7, 1, "k", "not applied")).await.unwrap().into_inner();
@@ -121,7 +121,7 @@ async fn marks_and_data_survive_sigkill() {
 #[tokio::test]
 async fn a_store_keeps_to_the_cluster_it_was_first_written_under() {
     let cluster = Cluster::start(1).await;
-    let mut store = store_client(cluster.store_address());
+    let mut store = cluster.store_client();
     let from = |cluster_id: &str, sequence| pb::WriteRequest {
         cluster_id: cluster_id.into(),
         ..write("r", 1, sequence, "k", "v")
@@ -138,7 +138,7 @@ async fn a_store_keeps_to_the_cluster_it_was_first_written_under() {
 #[tokio::test]
 async fn bad_input_is_named_changes_nothing_and_harms_nobody() {
     let cluster = Cluster::start(1).await;
-    let mut store = store_client(cluster.store_address());
+    let mut store = cluster.store_client();
     let good = || write("r", 1, 1, "k", "v");
     let key =
         |key: &str| pb::WriteRequest { mutations: write("r", 1, 1, key, "v").mutations, ..good() };

@@ -2,91 +2,35 @@
 //!
 //! Everything is reached as a user would: by gRPC or by the command. A cluster ends only processes
 //! that it started, and ends them when it is dropped. One cluster runs at a time, so that tests do
-//! not starve each other on a small machine.
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
+//! not starve each other on a small machine. What its clients ask and are answered is checked when it
+//! is dropped, whatever else the test is about: see [`history`].
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "each test program uses its own part"
+)]
 
+pub mod daemon;
+pub mod history;
 pub mod wire;
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use leasehold_api::pb::lease::v1::{AcquireRequest, Lease};
+use rustix::process::Signal;
+use tonic::Status;
 
-/// How long a test waits for a state that must come. Generous: it bounds a failure, it measures nothing.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use daemon::{Daemon, PATIENCE, binary, pause, runs, wait_for};
+use history::{Checked, History, LeaseClient, StoreClient, Witness};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-pub fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_leasehold"))
-}
-
-/// One server or store process and what is needed to start it again.
-pub struct Daemon {
-    name: String,
-    verb: &'static str,
-    config: PathBuf,
-    log: PathBuf,
-    child: Option<Child>,
-}
-
-impl Daemon {
-    fn start(&mut self) {
-        assert!(self.child.is_none(), "{} runs already", self.name);
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
-        let child = Command::new(binary())
-            .args([self.verb, "--config"])
-            .arg(&self.config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the binary was built for this test");
-        self.child = Some(child);
-    }
-
-    fn pid(&self) -> Pid {
-        let child = self.child.as_ref().unwrap_or_else(|| panic!("{} does not run", self.name));
-        Pid::from_child(child)
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(self.pid(), signal).expect("the process is ours and not yet reaped");
-    }
-
-    /// SIGKILL, and gone when this returns.
-    fn kill(&mut self) {
-        let mut child = self.child.take().unwrap_or_else(|| panic!("{} does not run", self.name));
-        child.kill().expect("ours");
-        child.wait().expect("ours");
-    }
-
-    /// SIGTERM, and its exit status.
-    fn terminate(&mut self) -> std::process::ExitStatus {
-        self.signal(Signal::TERM);
-        let mut child = self.child.take().expect("signalled just now");
-        wait_for(&format!("{} to stop after SIGTERM", self.name), || child.try_wait().unwrap())
-    }
-
-    fn log_tail(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(15)..].join("\n")
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
 
 /// Three lease nodes (or as many as asked) and a store.
 pub struct Cluster {
@@ -95,6 +39,9 @@ pub struct Cluster {
     client_addresses: Vec<String>,
     store_address: String,
     directory: tempfile::TempDir,
+    history: Arc<History>,
+    witness: Option<Witness>,
+    runs_commands: AtomicBool,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -155,15 +102,52 @@ impl Cluster {
         let text = format!("data_dir = \"{}\"\nlisten = \"{store_address}\"\n", data("store"));
         let store = daemon("store".into(), "store", text);
         let client_addresses = client_ports.iter().map(local).collect();
-        let mut cluster =
-            Self { nodes, store, client_addresses, store_address, directory, _turn: turn };
+        let mut cluster = Self {
+            nodes,
+            store,
+            client_addresses,
+            store_address,
+            directory,
+            history: History::begin(),
+            witness: None,
+            runs_commands: AtomicBool::new(false),
+            _turn: turn,
+        };
         for at in 0..cluster.nodes.len() {
             cluster.nodes[at].start();
         }
         cluster.store.start();
         cluster.wait_for_leader().await;
         cluster.wait_for_store().await;
+        let everybody = (0..cluster.nodes.len()).map(|node| cluster.lease_client(node));
+        cluster.witness = Some(Witness::start(everybody.collect(), &cluster.history));
         cluster
+    }
+
+    /// A client of a node. What it asks and is answered is checked in the end.
+    pub fn lease_client(&self, node: usize) -> LeaseClient {
+        LeaseClient::new(wire::channel(self.address(node)), &self.history)
+    }
+
+    /// The same of the store.
+    pub fn store_client(&self) -> StoreClient {
+        StoreClient::new(wire::channel(&self.store_address), &self.history)
+    }
+
+    /// Sends one acquire, the same id again after every unknown outcome, to whichever node answers.
+    pub async fn acquire(&self, request: AcquireRequest) -> Result<Lease, Status> {
+        let all: Vec<usize> = (0..self.nodes.len()).collect();
+        self.acquire_through(&all, request).await
+    }
+
+    /// The same, to whichever of these nodes answers.
+    pub async fn acquire_through(
+        &self,
+        nodes: &[usize],
+        request: AcquireRequest,
+    ) -> Result<Lease, Status> {
+        let clients = nodes.iter().map(|node| self.lease_client(*node)).collect();
+        wire::acquire_anywhere(clients, request).await
     }
 
     /// The nodes' client addresses, as `--endpoints` takes them.
@@ -265,6 +249,7 @@ impl Cluster {
 
     /// The command, set up for this cluster, not yet started.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.runs_commands.store(true, Ordering::Relaxed);
         let mut command = Command::new(binary());
         command
             .args(arguments)
@@ -280,32 +265,27 @@ impl Cluster {
     }
 }
 
-/// SIGSTOP, and stopped when this returns.
-pub fn pause(pid: Pid) {
-    kill_process(pid, Signal::STOP).expect("ours");
-    let status = format!("/proc/{}/stat", pid.as_raw_nonzero());
-    wait_for("the process to stop", || {
-        let text = std::fs::read_to_string(&status).ok()?;
-        let state = text.rsplit(')').next()?.split_whitespace().next()?.to_owned();
-        (state == "T").then_some(())
-    });
+impl Cluster {
+    /// Ends the history and says what was in it. Fails as dropping does.
+    pub fn finish(mut self) -> Checked {
+        let checked = self.check().expect("it was not finished before");
+        checked.unwrap_or_else(|broken| panic!("{broken}"))
+    }
+
+    fn check(&mut self) -> Option<Result<Checked, String>> {
+        drop(self.witness.take()?);
+        Some(self.history.finish(!self.runs_commands.load(Ordering::Relaxed)))
+    }
 }
 
-/// Whether a process with this id runs (a zombie does not).
-pub fn runs(pid: u32) -> bool {
-    let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    !matches!(text.rsplit(')').next().and_then(|t| t.split_whitespace().next()), Some("Z" | "X"))
-}
-
-/// Polls until there is a value, for at most [`PATIENCE`].
-pub fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = poll() {
-            return value;
+impl Drop for Cluster {
+    /// Checks what was recorded. A test that fails already is told, too, whether its history is good.
+    fn drop(&mut self) {
+        match self.check() {
+            None | Some(Ok(_)) => {}
+            Some(Err(broken)) if std::thread::panicking() => eprintln!("{broken}"),
+            Some(Err(broken)) => panic!("{broken}"),
         }
-        assert!(Instant::now() < deadline, "waited too long for {what}");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

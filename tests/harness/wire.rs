@@ -1,9 +1,8 @@
-//! The public protocol, spoken with generated code alone: what a stock client in another language has.
+//! Messages of the public protocol, and what its answers say: what a stock client in another language has.
 
 use std::time::Duration;
 
 use leasehold_api::pb::lease::v1::cluster_service_client::ClusterServiceClient;
-use leasehold_api::pb::lease::v1::lease_service_client::LeaseServiceClient;
 use leasehold_api::pb::lease::v1::{AcquireRequest, Lease, StatusRequest, StatusResponse};
 use leasehold_api::pb::store::v1 as store;
 use leasehold_api::pb::store::v1::store_service_client::StoreServiceClient;
@@ -11,22 +10,13 @@ use leasehold_api::{Failure, duration_from_std};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-pub type LeaseClient = LeaseServiceClient<Channel>;
-pub type StoreClient = StoreServiceClient<Channel>;
+use super::history::LeaseClient;
 
-fn channel(address: &str) -> Channel {
+pub fn channel(address: &str) -> Channel {
     Endpoint::from_shared(format!("http://{address}"))
         .expect("an address of ours")
         .connect_timeout(Duration::from_secs(2))
         .connect_lazy()
-}
-
-pub fn lease_client(address: &str) -> LeaseClient {
-    LeaseServiceClient::new(channel(address))
-}
-
-pub fn store_client(address: &str) -> StoreClient {
-    StoreServiceClient::new(channel(address))
 }
 
 /// What a node says of itself; `None` when it does not answer soon.
@@ -38,7 +28,7 @@ pub async fn status(address: &str) -> Option<StatusResponse> {
 }
 
 pub async fn store_status(address: &str) -> Option<store::StatusResponse> {
-    let mut client = store_client(address);
+    let mut client = StoreServiceClient::new(channel(address));
     let call = client.status(store::StatusRequest {});
     let answer = tokio::time::timeout(Duration::from_secs(1), call).await.ok()?;
     Some(answer.ok()?.into_inner())
@@ -73,12 +63,13 @@ pub fn acquire_waiting(
 
 /// Sends one acquire, the same id again after every unknown outcome, to whichever node answers.
 pub async fn acquire_anywhere(
-    addresses: &[String],
+    mut clients: Vec<LeaseClient>,
     request: AcquireRequest,
 ) -> Result<Lease, Status> {
     let deadline = tokio::time::Instant::now() + super::PATIENCE;
-    for address in addresses.iter().cycle() {
-        let call = async { lease_client(address).acquire(request.clone()).await };
+    let count = clients.len();
+    for turn in 0.. {
+        let call = clients[turn % count].acquire(request.clone());
         match tokio::time::timeout(Duration::from_secs(5), call).await {
             Ok(Ok(answer)) => return Ok(answer.into_inner().lease.expect("OK means a lease")),
             Ok(Err(status)) if is_definite(&status) => return Err(status),
@@ -87,7 +78,7 @@ pub async fn acquire_anywhere(
         assert!(tokio::time::Instant::now() < deadline, "nobody answered an acquire");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    unreachable!("the addresses repeat for ever")
+    unreachable!("a turn comes after every other")
 }
 
 fn is_definite(status: &Status) -> bool {

@@ -9,11 +9,16 @@ use super::claim::{ClaimArgs, Claimed, release};
 use crate::args::Common;
 use crate::exit::{Exit, Failure, OTHER};
 use crate::lock::supervisor::{Outcome, supervise};
-use crate::output::say;
+use crate::output::{human, say};
 use crate::supervise::signals;
 
 /// How long a release may take when the lease is lost, or as good as: it only spares those who wait.
 const LATE_RELEASE: Duration = Duration::from_millis(300);
+
+/// With the default timing a change of leader takes up to 2 s and a bit. A renewal may be due just then,
+/// a third of the ttl after the one before, and the command is asked to stop a quarter of the ttl
+/// ahead of the bound; what lies in between outlasts the change from this ttl on.
+const OUTLASTS_A_CHANGE_OF_LEADER: Duration = Duration::from_secs(6);
 
 /// Run a program only while a lease is held
 ///
@@ -27,6 +32,10 @@ const LATE_RELEASE: Duration = Duration::from_millis(300);
 /// else; `lock` then exits with 76. That holds even if `lock` itself, or its watchdog process, is
 /// killed or stopped. It cannot hold if both are, or on a machine that is itself suspended: then only
 /// a storage that checks the token protects what it guards.
+///
+/// A short --ttl frees the resource sooner when this machine dies, and leaves less time to find a new
+/// leader: below 6s a change of leader may stop CMD although nobody else wants the resource. `lock` says
+/// so when it starts.
 ///
 /// A CMD that is stopped, by Ctrl-Z for instance, keeps its lease: `lock` goes on renewing it.
 ///
@@ -53,6 +62,13 @@ pub(crate) async fn run(common: &Common, args: &LockArgs) -> Result<Exit, Failur
         Claimed::GivenUp(exit) => return Ok(exit),
     };
     let name = &args.claim.name;
+    let ttl = lease.ttl();
+    if ttl < OUTLASTS_A_CHANGE_OF_LEADER {
+        let (ttl, enough) = (human(ttl), human(OUTLASTS_A_CHANGE_OF_LEADER));
+        say(&format!(
+            "leasehold: a change of leader may stop the command, with a ttl of {ttl}; {enough} outlasts one"
+        ));
+    }
     match supervise(&lease, &args.command, &mut signals).await {
         Ok(Outcome::Ended(ended)) => {
             // The command has ended, whatever becomes of the lease: its status is what counts.

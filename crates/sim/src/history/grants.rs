@@ -51,6 +51,8 @@ fn look<'a>(line: usize, record: &'a Record, sightings: &mut Vec<Sighting<'a>>) 
         Record::Acquire(call) => {
             let token = call.outcome.ok().and_then(|claim| claim.token);
             saw(token, &call.resource, Some(&call.request_id), known_ns);
+            let in_the_way = call.outcome.refused().and_then(|no| no.held_token);
+            saw(in_the_way, &call.resource, None, known_ns);
         }
         Record::Renew(call) => {
             let token = call.outcome.ok().and_then(|claim| claim.token);

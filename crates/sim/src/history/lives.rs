@@ -100,10 +100,11 @@ fn sign<'a>(
     token_of: &HashMap<&str, Token>,
 ) -> Option<(&'a str, Token, u64, Sign)> {
     match record {
-        Record::Acquire(call) => {
-            let claim = call.outcome.ok()?;
-            Some((&call.resource, claim.token?, claim.revision?, Sign::Live))
-        }
+        Record::Acquire(call) => match (call.outcome.ok(), call.outcome.refused()) {
+            (Some(claim), _) => Some((&call.resource, claim.token?, claim.revision?, Sign::Live)),
+            (_, Some(no)) => Some((&call.resource, no.held_token?, no.revision?, Sign::Live)),
+            _ => None,
+        },
         Record::Renew(call) => match (call.outcome.ok(), call.outcome.refused()) {
             (Some(claim), _) => Some((&call.resource, claim.token?, claim.revision?, Sign::Live)),
             (_, Some(refused)) if refused.reason == "NOT_HOLDER" => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::evidence::Evidence;
 use super::grants::Sighting;
-use super::record::{Mutation, Record, Token};
+use super::record::{Record, Token};
 use super::report::{Property, Violation};
 
 /// Claims by their request ids, writes by their sequences.
@@ -32,14 +32,8 @@ fn claims(evidence: &Evidence<'_>) -> Vec<Violation> {
     violations
 }
 
-struct Sent<'a> {
-    line: usize,
-    mutations: &'a [Mutation],
-    acknowledged: Option<(u64, usize)>,
-}
-
 fn writes(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut first: HashMap<(&str, &str, Token, u64), Sent<'_>> = HashMap::new();
+    let mut first: HashMap<(&str, &str, Token, u64), (u64, usize)> = HashMap::new();
     let mut violations = Vec::new();
     for line in &evidence.history.lines {
         let Record::Write(write) = &line.record else { continue };
@@ -47,22 +41,12 @@ fn writes(evidence: &Evidence<'_>) -> Vec<Violation> {
             continue;
         }
         let name = (write.store.as_str(), write.resource.as_str(), write.token, write.sequence);
-        let title = format!("write ({}, {}) on {}", write.token, write.sequence, write.resource);
-        let sent = first.entry(name).or_insert(Sent {
-            line: line.number,
-            mutations: &write.mutations,
-            acknowledged: None,
-        });
-        if sent.mutations != write.mutations {
-            let story = format!("{title} was sent with two contents");
-            let lines = [sent.line, line.number];
-            violations.push(Violation::new(Property::S7Idempotence, &lines, story));
-        }
         let Some(written) = write.outcome.ok() else { continue };
-        let (revision, earlier) = *sent.acknowledged.get_or_insert((written.revision, line.number));
+        let (revision, earlier) = *first.entry(name).or_insert((written.revision, line.number));
         if revision != written.revision {
             let now = written.revision;
-            let story = format!("{title} was applied twice, at revisions {revision} and {now}");
+            let title = format!("({}, {}) on {}", write.token, write.sequence, write.resource);
+            let story = format!("write {title} was applied twice, at {revision} and at {now}");
             let lines = [earlier, line.number];
             violations.push(Violation::new(Property::S7Idempotence, &lines, story));
         }

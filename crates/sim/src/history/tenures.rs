@@ -89,7 +89,12 @@ fn note<'a>(
 ) {
     let refused = record.fate() == Some(Fate::Refused);
     match record {
-        Record::Acquire(call) => promise(tenures, call.invoked_ns, line, &call.outcome),
+        Record::Acquire(call) => {
+            promise(tenures, call.invoked_ns, line, &call.outcome);
+            if let Some(token) = call.outcome.refused().and_then(|no| no.held_token) {
+                tenures.entry(token).or_default().alive_at((call.invoked_ns, line));
+            }
+        }
         Record::Renew(call) => match (call.token, call.answered_ns) {
             (Some(token), Some(answered)) if call.outcome.refuses("NOT_HOLDER") => {
                 tenures.entry(token).or_default().ended_by((answered, line));

@@ -76,8 +76,9 @@ fn both_accept_good_histories() {
 fn without_bare_refusals(records: &[Record]) -> History {
     let is_bare = |record: &&Record| {
         let Record::Acquire(call) = record else { return false };
-        let refused = call.outcome.refused().map(|no| no.reason.as_str());
-        matches!(refused, Some("HELD" | "WAIT_OVER"))
+        let refused = call.outcome.refused();
+        let bare = |reason: &str| matches!(reason, "HELD" | "WAIT_OVER");
+        refused.is_some_and(|no| bare(&no.reason) && no.held_token.is_none())
     };
     History::from_records(records.iter().filter(|record| !is_bare(record)).cloned())
 }

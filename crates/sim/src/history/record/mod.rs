@@ -135,6 +135,9 @@ pub struct Refused {
     /// The revision of the answer, where it carries one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
+    /// The token of the lease that stands in the way, where the answer tells it (`HELD`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_token: Option<Token>,
     /// The store's mark, where the answer tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark_token: Option<Token>,

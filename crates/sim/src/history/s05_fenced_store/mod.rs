@@ -35,7 +35,9 @@ pub(super) struct Effort<'a> {
     pub(super) resource: &'a str,
     pub(super) token: Token,
     pub(super) sequence: u64,
-    pub(super) mutations: &'a [Mutation],
+    /// What was to be changed. A writer that repeats a number with another content does wrong, and does
+    /// not know which of them was applied.
+    contents: Vec<&'a [Mutation]>,
     /// From the first time it was sent to the first time it was acknowledged.
     pub(super) span: Span,
     /// The store's revision, once acknowledged.
@@ -73,15 +75,18 @@ fn first_sent(line: usize, write: &Write) -> Effort<'_> {
         resource: &write.resource,
         token: write.token,
         sequence: write.sequence,
-        mutations: &write.mutations,
+        contents: Vec::new(),
         span: Span { invoked_ns: u64::MAX, answered_ns: u64::MAX },
         revision: None,
         line,
     }
 }
 
-impl Effort<'_> {
-    fn add(&mut self, line: usize, write: &Write) {
+impl<'a> Effort<'a> {
+    fn add(&mut self, line: usize, write: &'a Write) {
+        if !self.contents.contains(&write.mutations.as_slice()) {
+            self.contents.push(&write.mutations);
+        }
         let span = Span::new(write.invoked_ns, write.answered_ns, &write.outcome);
         self.span.invoked_ns = self.span.invoked_ns.min(span.invoked_ns);
         if span.answered_ns < self.span.answered_ns {
@@ -91,8 +96,15 @@ impl Effort<'_> {
         self.revision = self.revision.or(write.outcome.ok().map(|written| written.revision));
     }
 
-    /// What it does to a key last, if anything.
-    fn last_change(&self, key: &str) -> Option<&Mutation> {
-        self.mutations.iter().rfind(|mutation| mutation.key() == key)
+    /// The keys that it may have changed.
+    fn keys(&self) -> impl Iterator<Item = &'a str> {
+        let mutations = self.contents.iter().flat_map(|content| content.iter());
+        mutations.map(Mutation::key)
+    }
+
+    /// What it may have done to a key last, if anything.
+    fn last_changes<'s>(&'s self, key: &'s str) -> impl Iterator<Item = &'a Mutation> + 's {
+        let change = move |content: &&'a [Mutation]| content.iter().rfind(|one| one.key() == key);
+        self.contents.iter().filter_map(change)
     }
 }

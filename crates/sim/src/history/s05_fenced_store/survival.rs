@@ -30,8 +30,8 @@ pub(super) fn check<'a>(evidence: &Evidence<'a>, efforts: &'a [Effort<'a>]) -> V
         }
     }
     for effort in efforts {
-        for mutation in effort.mutations {
-            let Some(key) = keys.get_mut(&(effort.store, effort.resource, mutation.key())) else {
+        for name in effort.keys() {
+            let Some(key) = keys.get_mut(&(effort.store, effort.resource, name)) else {
                 continue;
             };
             match effort.revision {
@@ -110,7 +110,7 @@ impl Key<'_> {
         let mut candidates = later.chain(&self.unknown);
         let deleted = candidates.any(|effort| {
             effort.span.invoked_ns <= read.answered_ns
-                && matches!(effort.last_change(key), Some(Mutation::Delete { .. }))
+                && effort.last_changes(key).any(|one| matches!(one, Mutation::Delete { .. }))
         });
         (!deleted).then(|| {
             let story = format!("{title} was not there after write {revision} was acknowledged");
@@ -120,10 +120,10 @@ impl Key<'_> {
 }
 
 fn wrote(effort: &Effort<'_>, key: &str, entry: &Entry) -> bool {
-    let value_fits = match effort.last_change(key) {
-        Some(Mutation::Put { value, .. }) => *value == entry.value,
-        Some(Mutation::Append { value, .. }) => entry.value.ends_with(value.as_str()),
-        Some(Mutation::Delete { .. }) | None => false,
+    let fits = |change: &Mutation| match change {
+        Mutation::Put { value, .. } => *value == entry.value,
+        Mutation::Append { value, .. } => entry.value.ends_with(value.as_str()),
+        Mutation::Delete { .. } => false,
     };
-    value_fits && effort.token == entry.token
+    effort.token == entry.token && effort.last_changes(key).any(fits)
 }

@@ -37,7 +37,7 @@ pub(super) enum What {
 pub(super) enum Acquired {
     Token(Token),
     Place,
-    Held,
+    Held(Option<Token>),
     WaitOver,
     Ended,
     Unknown,
@@ -101,12 +101,12 @@ fn what(record: &Record, claim: Option<usize>) -> Option<What> {
             let surely_until_ns = surely_until(call.invoked_ns, &call.outcome);
             if let Some(token) = call.token {
                 let ok = call.outcome.ok().is_some();
-                let answered = ok || call.outcome.refused().is_some();
-                return answered.then_some(What::RenewToken { token, surely_until_ns, ok });
+                let told = ok || is_gone(&call.outcome);
+                return told.then_some(What::RenewToken { token, surely_until_ns, ok });
             }
             let answer = match &call.outcome {
-                Outcome::Unknown => return None,
-                Outcome::Refused(_) => Renewed::Gone,
+                Outcome::Refused(_) if is_gone(&call.outcome) => Renewed::Gone,
+                Outcome::Refused(_) | Outcome::Unknown => return None,
                 Outcome::Ok(standing) => standing.token.map_or(Renewed::Place, Renewed::Token),
             };
             Some(What::RenewClaim { claim: claim?, surely_until_ns, answer })
@@ -135,12 +135,17 @@ fn acquired(outcome: &Outcome<Standing>) -> Option<Acquired> {
         Outcome::Ok(claim) => Some(claim.token.map_or(Acquired::Place, Acquired::Token)),
         Outcome::Unknown => Some(Acquired::Unknown),
         Outcome::Refused(no) => match no.reason.as_str() {
-            "HELD" => Some(Acquired::Held),
+            "HELD" => Some(Acquired::Held(no.held_token)),
             "WAIT_OVER" => Some(Acquired::WaitOver),
             "ENDED" => Some(Acquired::Ended),
             _ => None,
         },
     }
+}
+
+/// Whether a renewal was told that there is no such claim, and not just that nobody took the call.
+fn is_gone(outcome: &Outcome<Standing>) -> bool {
+    outcome.refuses("NOT_HOLDER") || outcome.refuses("ENDED")
 }
 
 fn surely_until(invoked_ns: u64, outcome: &Outcome<Standing>) -> u64 {

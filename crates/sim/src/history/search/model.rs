@@ -123,7 +123,10 @@ impl State {
             };
         }
         if !waits {
-            return matches!(answer, Acquired::Held | Acquired::Unknown);
+            return match answer {
+                Acquired::Held(token) => token.is_none_or(|token| self.reveal(token)),
+                answer => answer == Acquired::Unknown,
+            };
         }
         let mut waiter = Waiter { claim, surely_until_ns: 0, expects: None };
         let joined = waiter.join(surely_until_ns, answer);
@@ -230,7 +233,7 @@ impl State {
 impl Waiter {
     /// A call attaches to a claim that waits. Two that expect different things cannot both be right.
     fn join(&mut self, surely_until_ns: u64, answer: Acquired) -> bool {
-        if answer == Acquired::Held {
+        if let Acquired::Held(_) = answer {
             return false;
         }
         // What a call promises that waited until the grant, it promises of the lease.
@@ -249,6 +252,6 @@ fn expectation(answer: Acquired) -> Option<Expectation> {
     match answer {
         Acquired::Token(_) => Some(Expectation::Granted),
         Acquired::WaitOver | Acquired::Ended => Some(Expectation::Over),
-        Acquired::Place | Acquired::Held | Acquired::Unknown => None,
+        Acquired::Place | Acquired::Held(_) | Acquired::Unknown => None,
     }
 }

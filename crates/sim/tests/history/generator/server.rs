@@ -220,7 +220,11 @@ fn standing(claim: &ClaimAnswer, revision: Option<u64>) -> Standing {
 }
 
 fn refused(refusal: &Refusal, revision: Option<u64>) -> Answer {
-    Answer::Refused(Refused { revision, ..Refused::because(refusal.reason()) })
+    let held_token = match refusal {
+        Refusal::Held { by, .. } => Some(by.token.into()),
+        _ => None,
+    };
+    Answer::Refused(Refused { revision, held_token, ..Refused::because(refusal.reason()) })
 }
 
 fn event_line(event: &Event) -> Record {

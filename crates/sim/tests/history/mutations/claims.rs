@@ -17,6 +17,8 @@ pub fn all() -> Vec<Mutation> {
         of("a grant's event is dropped", P::S3Exclusion, drop_grant_event),
         of("an end's event is dropped", P::S3Exclusion, drop_end_event),
         of("a lease is renewed after the next was granted", P::S3Exclusion, renew_too_late),
+        of("a refusal names a lease that had ended", P::S3Exclusion, held_by_the_past),
+        of("a token is known before it was asked for", P::S2RealTime, held_by_the_future),
         of("two watches see different events", P::S3Exclusion, change_one_copy),
         of("two beliefs overlap", P::S4Beliefs, overlap_beliefs),
         of("a belief outlives its release", P::S4Beliefs, believe_past_release),
@@ -102,6 +104,64 @@ fn renew_too_late(records: &mut Vec<Record>, random: &mut fastrand::Rng) -> bool
         claim.revision = Some(next.2 + 1);
     }
     true
+}
+
+/// Those who were refused because a lease stood in the way: where, when, and on what.
+fn refused(records: &[Record]) -> Vec<(usize, u64, u64, String)> {
+    let lines = records.iter().enumerate();
+    let refused = lines.filter_map(|(at, record)| {
+        let Record::Acquire(call) = record else { return None };
+        call.outcome.refused()?.held_token?;
+        Some((at, call.invoked_ns, call.answered_ns?, call.resource.clone()))
+    });
+    refused.collect()
+}
+
+fn name_holder(record: &mut Record, token: Token) -> bool {
+    let Record::Acquire(call) = record else { return false };
+    let Outcome::Refused(no) = &mut call.outcome else { return false };
+    (no.held_token, no.revision) = (Some(token), None);
+    true
+}
+
+/// By a lease of which a release had found, before the call was made, that it was over.
+fn held_by_the_past(records: &mut Vec<Record>, random: &mut fastrand::Rng) -> bool {
+    let over = records.iter().filter_map(|record| {
+        let Record::Release(call) = record else { return None };
+        let is_over = call.outcome.ok().is_some_and(|answer| !answer.was_held);
+        is_over.then_some((call.resource.clone(), call.answered_ns?, call.token))
+    });
+    let over: Vec<(String, u64, Token)> = over.collect();
+    let after = |one: &(usize, u64, u64, String), past: &(String, u64, Token)| {
+        one.3 == past.0 && past.1 < one.1
+    };
+    let places = pairs(&refused(records), &over, after);
+    let Some((refused, past)) = pick(places, random) else { return false };
+    name_holder(&mut records[refused.0], past.2)
+}
+
+/// By a lease that was asked for after the call was answered.
+fn held_by_the_future(records: &mut Vec<Record>, random: &mut fastrand::Rng) -> bool {
+    let mut asked: BTreeMap<String, u64> = BTreeMap::new();
+    for record in records.iter() {
+        if let Record::Acquire(call) = record {
+            let first = asked.entry(call.request_id.clone()).or_insert(call.invoked_ns);
+            *first = call.invoked_ns.min(*first);
+        }
+    }
+    let later: Vec<(String, u64, Token)> = granted(records)
+        .into_iter()
+        .filter_map(|(at, token, request)| match &records[at] {
+            Record::Acquire(call) => Some((call.resource.clone(), asked[&request], token)),
+            _ => None,
+        })
+        .collect();
+    let before = |one: &(usize, u64, u64, String), future: &(String, u64, Token)| {
+        one.3 == future.0 && one.2 < future.1
+    };
+    let places = pairs(&refused(records), &later, before);
+    let Some((refused, future)) = pick(places, random) else { return false };
+    name_holder(&mut records[refused.0], future.2)
 }
 
 fn change_one_copy(records: &mut Vec<Record>, random: &mut fastrand::Rng) -> bool {
