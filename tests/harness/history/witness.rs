@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use leasehold_api::pb::lease::v1::WatchRequest;
 use tonic::{Code, Status};
 
+use super::super::wire::{channel, reason};
 use super::{History, LeaseClient};
 
 /// How long the witness may take, when all is over, to see what was answered. It is at once where a node
@@ -26,13 +27,18 @@ pub struct Witness {
 }
 
 impl Witness {
-    pub fn start(nodes: Vec<LeaseClient>, history: &Arc<History>) -> Self {
+    pub fn start(addresses: Vec<String>, history: &Arc<History>) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a thread of its own");
         let (seen, over) = (Arc::clone(history), Arc::clone(&is_over));
-        let thread =
-            std::thread::spawn(move || runtime.block_on(watch_everything(nodes, &seen, &over)));
+        let thread = std::thread::spawn(move || {
+            // Its connections live on this runtime: the test's stands still while it waits in drop.
+            let _inside = runtime.enter();
+            let nodes = addresses.iter().map(|node| LeaseClient::new(channel(node), &seen));
+            let nodes = nodes.collect();
+            runtime.block_on(watch_everything(nodes, &seen, &over));
+        });
         Self { history: Arc::clone(history), is_over, thread: Some(thread) }
     }
 }
@@ -69,7 +75,7 @@ async fn watch_everything(nodes: Vec<LeaseClient>, history: &History, is_over: &
             && status.code() == Code::OutOfRange
         {
             // A node that is behind knows less than we saw; one that has gone on may have dropped it.
-            let is_dropped = super::super::wire::reason(&status) == "REVISION_NOT_RETAINED";
+            let is_dropped = reason(&status) == "REVISION_NOT_RETAINED";
             after = if is_dropped { None } else { after };
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
