@@ -92,3 +92,22 @@ async fn a_replaced_leader_confirms_no_renewal() {
     assert!(!is_renewed(&renewed.answer), "{renewed:?}");
     cluster.shutdown().await;
 }
+
+#[tokio::test]
+async fn what_a_replaced_leader_had_in_its_log_is_unknown_and_not_proposed_again() {
+    let cluster = Cluster::start(Options::default()).await;
+    let old = cluster.leader().await;
+    cluster.settle().await;
+    isolate(&cluster, old);
+    let log_end = cluster.node(old).status().last_log_index;
+    let proposal = cluster.node(old).propose(acquire("perhaps", 60_000)).expect("there is room");
+    let grown = |status: &leasehold_raft::NodeStatus| status.last_log_index > log_end;
+    until(cluster.node(old), "the entry in its log", grown).await;
+    successor_of(&cluster, old).await;
+    cluster.net.heal();
+    // Its successor's log may hold it as well: to propose it again could apply it twice.
+    let outcome = timeout(BOUND, proposal).await.expect("every request is answered");
+    let fault = outcome.expect_err("the entry was replaced");
+    assert!(!fault.surely_not_applied(), "{fault}");
+    cluster.shutdown().await;
+}

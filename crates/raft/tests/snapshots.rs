@@ -112,3 +112,30 @@ async fn a_damaged_snapshot_is_named_and_the_node_does_not_start() {
     let error = cluster.try_start_node(1).await.expect_err("it is damaged");
     assert!(error.to_string().contains("snapshot"), "{error}");
 }
+
+#[tokio::test]
+async fn a_snapshot_that_was_sent_survives_a_power_cut() {
+    let mut cluster = Cluster::start(often()).await;
+    let leader = cluster.leader().await;
+    let behind = cluster.others(leader)[0];
+    cluster.kill(behind).await;
+    let token = grant(cluster.node(leader), "held", 600_000).await;
+    many_entries(&cluster, leader, 150).await;
+    until(cluster.node(leader), "a snapshot", |status| status.snapshot_index > Some(100)).await;
+    cluster.start_node(behind).await;
+    cluster.settle().await;
+    assert!(cluster.node(behind).status().snapshot_index > Some(100), "it was sent one");
+
+    cluster.kill(behind).await;
+    cluster.disks[&behind].crash();
+    for other in cluster.others(behind) {
+        cluster.net.cut(other, behind);
+        cluster.net.cut(behind, other);
+    }
+    // Alone, so that nobody sends it another.
+    cluster.start_node(behind).await;
+    let held = cluster.node(behind).query(|state| state.get("held")).await.expect("founded");
+    assert_eq!(held.map(|view| view.lease.standing), Some(Standing::Held { token }));
+    cluster.net.heal();
+    cluster.shutdown().await;
+}

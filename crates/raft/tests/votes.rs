@@ -95,3 +95,18 @@ async fn a_vote_that_was_given_is_remembered_after_a_power_cut() {
     cluster.net.heal();
     cluster.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_leader_that_restarts_is_elected_anew() {
+    // A leadership that outlived its process would stamp from a note that the process did not make.
+    let mut cluster = Cluster::start(Options { nodes: 1, ..Options::default() }).await;
+    let mut terms = Vec::new();
+    for _ in 0..3 {
+        let leader = cluster.leader().await;
+        terms.push(cluster.node(leader).status().term);
+        cluster.kill(leader).await;
+        cluster.start_node(leader).await;
+    }
+    assert!(terms.is_sorted_by(|earlier, later| earlier < later), "{terms:?}");
+    cluster.shutdown().await;
+}

@@ -57,3 +57,22 @@ impl Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    #[test]
+    fn only_a_request_that_was_never_taken_in_was_surely_not_applied() {
+        let why = String::from("it said so");
+        let never = [
+            Fault::NoLeader { leader_address: None },
+            Fault::QueueFull { limit: 1 },
+            Fault::ShuttingDown,
+        ];
+        assert!(never.iter().all(Fault::surely_not_applied));
+        let perhaps = [Fault::OutcomeUnknown { why: why.clone() }, Fault::Storage { why }];
+        assert!(!perhaps.iter().any(Fault::surely_not_applied));
+    }
+}

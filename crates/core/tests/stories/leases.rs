@@ -26,6 +26,24 @@ fn a_later_grant_has_a_larger_token_whatever_the_resource() {
 }
 
 #[test]
+fn a_token_never_comes_back_though_nothing_is_held_or_remembered() {
+    let later = settings().ended_memory_ms + 20_000;
+    let state = check(&[
+        (0, &[acquire("ann")], &["ann held #1 for 10000", "-> ann #1 until 10000"]),
+        (0, &[release("lock", 1)], &["released", "-> ann released"]),
+        (0, &[acquire("bob")], &["bob held #2 for 10000", "-> bob #2 until 10000"]),
+        (10_000, &[PULSE], &["pulsed", "-> bob expired"]),
+        (later, &[PULSE], &["pulsed"]),
+    ]);
+    assert_eq!((state.claims_len(), state.ended_len()), (0, 0));
+    check_from(state, &[(later, &[acquire("cy")], &["cy held #3 for 10000", &granted(3, later)])]);
+}
+
+fn granted(number: u64, at: u64) -> String {
+    format!("-> cy #{number} until {}", at + 10_000)
+}
+
+#[test]
 fn a_release_hands_over_at_once_and_the_batch_goes_on_from_there() {
     check(&[
         (0, &[acquire("ann")], &["ann held #1 for 10000", "-> ann #1 until 10000"]),

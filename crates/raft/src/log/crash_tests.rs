@@ -116,12 +116,16 @@ async fn perform(store: &mut Store, step: Step) -> std::io::Result<()> {
 /// Runs the script until it ends or the power does; returns how many steps were acknowledged as
 /// durable. Truncations, purges and the committed position are durable with what follows them.
 async fn run(disk: &FakeDisk) -> usize {
+    run_steps(disk, &SCRIPT).await
+}
+
+async fn run_steps(disk: &FakeDisk, steps: &[Step]) -> usize {
     let Ok(recovered) = open(disk) else { return 0 };
     let execution = Execution::Tasks { sync: Duration::from_micros(1) };
     let (mut store, ended) =
         Store::start(recovered, 1 << 20, execution, Roster::default()).expect("a writer");
     let mut durable = 0;
-    for (place, step) in SCRIPT.into_iter().enumerate() {
+    for (place, step) in steps.iter().copied().enumerate() {
         match perform(&mut store, step).await {
             Ok(()) if matches!(step, Step::Vote(_) | Step::Append(..)) => durable = place + 1,
             Ok(()) => {}
@@ -157,6 +161,32 @@ fn a_crash_at_any_moment_keeps_what_was_acknowledged_and_invents_nothing() {
             }
             at += 1;
         }
+    });
+}
+
+#[test]
+fn a_vote_outlives_the_segment_it_was_written_to() {
+    let steps = [
+        Step::Vote(7),
+        Step::Append(7, 0, 6),
+        Step::Purge(7, 4),
+        Step::Append(7, 6, 12),
+        Step::Purge(7, 10),
+        Step::Append(7, 12, 18),
+        Step::Purge(7, 16),
+        Step::Append(7, 18, 19),
+    ];
+    TokioRuntime::run(async {
+        let disk = FakeDisk::new(9);
+        let first = |disk: &FakeDisk| disk.names().iter().any(|name| name.ends_with("0001"));
+        assert_eq!(run_steps(&disk, &steps[..2]).await, 2);
+        assert!(first(&disk), "the vote is in here: {:?}", disk.names());
+        disk.crash();
+        assert_eq!(run_steps(&disk, &steps[2..]).await, steps.len() - 2);
+        assert!(!first(&disk), "it was removed: {:?}", disk.names());
+        disk.crash();
+        let recovered = open(&disk).expect("a crash is no damage");
+        assert_eq!(recovered.memory.vote, Some(Vote::new(7, 1)));
     });
 }
 
