@@ -90,7 +90,7 @@ pub enum StoreError {
     #[error(transparent)]
     BadField(#[from] BadField),
     /// Another holder has been seen on this resource: this lease is over, whatever this process
-    /// believes. Not applied.
+    /// believes. Not applied, in no attempt: where the answer to one was lost, this is a fault.
     #[error("token {token} is stale: the store has seen token {mark_token}")]
     StaleToken {
         /// The token presented.
@@ -110,6 +110,21 @@ pub enum StoreError {
     /// the next write under this token or a larger one is accepted.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+impl StoreError {
+    /// Whether the store refuses because it has seen more than what it was shown: then an earlier
+    /// attempt at the same may have been what it saw.
+    pub(crate) const fn is_stale(&self) -> bool {
+        use StoreRefusal::{BelowFloor, StaleSequence, StaleToken};
+        match self {
+            Self::StaleToken { .. } => true,
+            Self::Refused(no) => {
+                matches!(no, StaleToken { .. } | StaleSequence { .. } | BelowFloor { .. })
+            }
+            Self::BadField(_) | Self::Lost(_) | Self::Fault(_) => false,
+        }
+    }
 }
 
 impl From<StoreRefusal> for StoreError {

@@ -4,6 +4,7 @@
 //! order. The calls here are what it is made of, for command lines and for tests of the fence.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -243,20 +244,33 @@ impl StoreClient {
     }
 
     /// Sends one checked write until there is a definite answer, time is over, or `keep_on` says no.
+    ///
+    /// That the write is stale is a definite answer only about the attempt that was answered so. One
+    /// before it, whose answer was lost, may have been applied before somebody overtook it.
     pub(crate) async fn write_while(
         &self,
         request: pb::WriteRequest,
         keep_on: impl Fn(&Fault) -> bool,
     ) -> Result<Written, StoreError> {
+        let in_doubt = AtomicBool::new(false);
         let call = self.inner.caller.call(
             |channel| {
                 let request = request.clone();
                 async move { client(channel).write(request).await }
             },
-            keep_on,
+            |fault| {
+                in_doubt.fetch_or(!fault.surely_not_applied(), Ordering::Relaxed);
+                keep_on(fault)
+            },
         );
-        let answer = call.await?;
-        Ok(Written { mark: mark(answer.mark), revision: answer.revision })
+        match call.await.map_err(StoreError::from) {
+            Ok(answer) => Ok(Written { mark: mark(answer.mark), revision: answer.revision }),
+            Err(no) if no.is_stale() && in_doubt.into_inner() => {
+                let why = format!("an attempt before was not answered, and now {no}");
+                Err(Fault::OutcomeUnknown { why }.into())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads one key; with a token it raises the mark first, or is stale.

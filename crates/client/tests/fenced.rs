@@ -121,6 +121,27 @@ async fn a_stale_token_is_an_error_of_its_own_with_the_mark() {
 }
 
 #[tokio::test]
+async fn a_write_that_is_found_stale_after_an_attempt_without_an_answer_stays_unknown() {
+    let Scene { store, client, guard, .. } = scene().await;
+    store.meets([Fate::AppliedAnswerLostThenOvertaken]);
+    match within(client.fenced(&guard).append("k", "a")).await {
+        Err(StoreError::Fault(fault)) => assert!(!fault.surely_not_applied()),
+        other => panic!("it was applied, and the client is told {other:?}"),
+    }
+    assert_eq!((store.sequences(), store.value()), (vec![1, 1], "a".into()));
+}
+
+#[tokio::test]
+async fn a_write_that_is_found_stale_after_attempts_that_were_surely_not_applied_is_refused() {
+    let Scene { store, client, guard, .. } = scene().await;
+    store.meets([Fate::NotApplied, Fate::NotApplied]);
+    store.raise_mark(7);
+    let stale = StoreError::StaleToken { token: 1, mark_token: 7, mark_sequence: 0 };
+    assert_eq!(within(client.fenced(&guard).put("k", "a")).await, Err(stale));
+    assert_eq!((store.sequences(), store.value()), (vec![1, 1, 1], String::new()));
+}
+
+#[tokio::test]
 async fn after_the_lease_is_lost_nothing_is_sent() {
     let Scene { store, client, guard, clock, .. } = scene().await;
     let fenced = client.fenced(&guard);

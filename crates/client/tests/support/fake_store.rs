@@ -18,6 +18,8 @@ use tonic::{Request, Response, Status, Streaming};
 pub enum Fate {
     /// It is applied and its answer is lost: "unknown".
     AppliedAnswerLost,
+    /// The same, and then somebody with the next token comes.
+    AppliedAnswerLostThenOvertaken,
     /// It is neither applied nor answered with more than "unknown".
     LostUnknown,
     /// It is surely not applied.
@@ -149,12 +151,17 @@ impl StoreService for FakeStore {
             shared.log.push(write.clone());
             let fate = shared.fates.pop_front();
             let applies = !matches!(fate, Some(Fate::LostUnknown | Fate::NotApplied));
-            (fate, applies.then(|| shared.write(&write)))
+            let outcome = applies.then(|| shared.write(&write));
+            if fate == Some(Fate::AppliedAnswerLostThenOvertaken) {
+                shared.mark = (write.token + 1, 0);
+            }
+            (fate, outcome)
         };
         match (fate, outcome) {
             (Some(Fate::AppliedThenSilence), _) => std::future::pending().await,
             (Some(Fate::NotApplied), _) => Err(Problem::from(Fault::QueueFull { limit: 1 }).into()),
             (Some(Fate::AppliedAnswerLost | Fate::LostUnknown), _) | (None, None) => Err(unknown()),
+            (Some(Fate::AppliedAnswerLostThenOvertaken), _) => Err(unknown()),
             (None, Some(Ok(written))) => Ok(Response::new(written)),
             (None, Some(Err(refusal))) => Err(Problem::from(refusal).into()),
         }
