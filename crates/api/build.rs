@@ -20,9 +20,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
     let descriptors = protox::compile(files, [&root])?;
     let out = Path::new(&env::var("OUT_DIR")?).to_path_buf();
-    let mut public = descriptors.clone();
+    let (mut public, mut peer) = (descriptors.clone(), descriptors);
     public.file.retain(|file| !file.package().starts_with("leasehold.peer"));
+    peer.file.retain(|file| file.package().starts_with("leasehold.peer"));
     fs::write(out.join("descriptors.bin"), public.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".").compile_fds(public)?;
+    // Nodes check what they say to each other.
+    let sealed = tonic_prost_build::configure().codec_path("crate::SealedCodec");
+    sealed.bytes(".").compile_fds(peer)?;
     Ok(())
 }

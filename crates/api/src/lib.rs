@@ -13,6 +13,7 @@ mod duration;
 mod failure;
 mod lease;
 mod problem;
+mod sealed;
 mod store;
 mod window;
 
@@ -23,6 +24,7 @@ pub use duration::{duration_from_ms, duration_from_std, std_from_duration};
 pub use failure::{ERROR_DOMAIN, Failure};
 pub use lease::{CheckedList, CheckedRelease, CheckedWatch, PREFIX_BYTES_MAX, RENEW_ITEMS_MAX};
 pub use problem::Problem;
+pub use sealed::{SealedCodec, Sealer, Unsealer, seal, unseal};
 pub use store::{
     CLUSTER_ID_BYTES_MAX, CheckedMutation, CheckedStoreGet, CheckedStoreList, CheckedWrite,
     KEY_BYTES_MAX, MUTATIONS_MAX, MutationKind, PAGE_BYTES_MAX, VALUE_BYTES_MAX, WRITE_BYTES_MAX,

@@ -32,14 +32,14 @@ const MALFORMED: &str = "MALFORMED";
 const STOPPING: &str = "STOPPING";
 
 fn put(metadata: &mut MetadataMap, key: &'static str, message: &impl Message) {
-    metadata.insert_bin(key, MetadataValue::from_bytes(&message.encode_to_vec()));
+    metadata.insert_bin(key, MetadataValue::from_bytes(&leasehold_api::seal(message)));
 }
 
 fn get<M: Message + Default>(metadata: &MetadataMap, key: &'static str) -> Result<M, PeerFault> {
     let malformed = |what: &str| PeerFault::Malformed { why: format!("metadata {key} {what}") };
     let value = metadata.get_bin(key).ok_or_else(|| malformed("is missing"))?;
     let bytes: Bytes = value.to_bytes().map_err(|_| malformed("is not base64"))?;
-    M::decode(bytes).map_err(|_| malformed("cannot be read"))
+    leasehold_api::unseal(bytes).ok_or_else(|| malformed("is not what its checksum says"))
 }
 
 fn facts(metadata: &MetadataMap) -> Result<pb::Facts, PeerFault> {
