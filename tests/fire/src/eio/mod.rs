@@ -11,6 +11,8 @@ mod trace;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, kill_process};
+
 use crate::rig::cluster::{Cluster, Machine, Size};
 use crate::rig::network::Network;
 use crate::tally::Tally;
@@ -117,7 +119,7 @@ impl Trial<'_> {
                 complaints.push(format!("{title}: it went on after the error\n{words}"));
             }
         }
-        self.machine.kill()?;
+        self.end().await?;
         self.machine.start(self.network)?;
         match self.script.read_back(&address, &sent, PATIENCE).await {
             Ok(lost) => complaints.extend(lost.into_iter().map(|lost| format!("{title}: {lost}"))),
@@ -129,6 +131,19 @@ impl Trial<'_> {
         tally.add("read back", sent.iter().filter(|one| one.acknowledged).count() as u64);
         self.machine.kill()?;
         Ok(errors.len() as u64)
+    }
+
+    /// Kills what strace traces, and strace: in that order, or the first would outlive the second.
+    async fn end(&mut self) -> Outcome<()> {
+        let traced = self.machine.daemon.pid().and_then(trace::traced);
+        if let Some(traced) = traced {
+            kill_process(traced, Signal::KILL)?;
+            let deadline = Instant::now() + PATIENCE;
+            while self.machine.daemon.ended_by_itself()?.is_none() && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        self.machine.kill().map(|_| ())
     }
 
     async fn has_stopped(&mut self) -> Outcome<bool> {

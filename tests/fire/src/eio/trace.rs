@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::Pid;
+
 use crate::Outcome;
 use crate::rig::cluster::Machine;
 use crate::rig::network::Network;
@@ -18,6 +20,13 @@ pub(super) fn command(network: &Network, machine: &Machine, log: &Path, call: u6
     // When strace is killed, what it traced would go on.
     command.args(["setpriv", "--pdeathsig", "KILL", "--"]).arg(program).args(arguments);
     command
+}
+
+/// The process that a strace with this id traces: its only child.
+pub(super) fn traced(strace: Pid) -> Option<Pid> {
+    let id = strace.as_raw_nonzero();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+    Pid::from_raw(children.split_whitespace().next()?.parse().ok()?)
 }
 
 /// When errors were put in, since the epoch.
