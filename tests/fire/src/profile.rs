@@ -8,6 +8,8 @@ use crate::rig::cluster::Size;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Workload {
     pub(crate) counters: u64,
+    /// Workers in each client process.
+    pub(crate) lanes: u32,
     pub(crate) ttl: Duration,
     pub(crate) stops_one_in: u32,
     pub(crate) increments_per_lease: u32,
@@ -39,8 +41,8 @@ impl Profile {
 
     /// The clusters that are set on fire one after the other. Of the clients of each one watches, and two probe.
     pub(crate) fn sizes(self) -> Vec<Size> {
-        let three = Size { nodes: 3, stores: 1, clients: 11 };
-        let five = Size { nodes: 5, stores: 2, clients: 11 };
+        let three = Size { nodes: 3, stores: 1, clients: 11, snapshot_entries: 400 };
+        let five = Size { nodes: 5, stores: 2, clients: 11, snapshot_entries: 400 };
         match self {
             Self::Ci | Self::Long => vec![three, five],
             Self::Increments => vec![three],
@@ -50,6 +52,7 @@ impl Profile {
     pub(crate) fn workload(self) -> Workload {
         let everything = Workload {
             counters: 6,
+            lanes: 1,
             ttl: Duration::from_millis(1_500),
             stops_one_in: 60,
             increments_per_lease: 12,
@@ -58,8 +61,9 @@ impl Profile {
         match self {
             Self::Ci | Self::Long => everything,
             Self::Increments => Workload {
-                counters: 16,
-                stops_one_in: 4_000,
+                counters: 64,
+                lanes: 6,
+                stops_one_in: 20_000,
                 increments_per_lease: 2_000,
                 increments_only: true,
                 ..everything

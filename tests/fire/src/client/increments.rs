@@ -57,6 +57,8 @@ impl Tenure<'_> {
         if stops {
             // Between check and write, where no check helps. Somebody wakes us when it is too late.
             kill_process(getpid(), Signal::STOP)?;
+            // What is believed now is written down, and not listened to.
+            self.believes();
         }
         self.write(count, id).await
     }

@@ -48,6 +48,9 @@ pub(crate) struct ClientArgs {
     /// The most increments under one lease
     #[arg(long)]
     pub(crate) increments_per_lease: u32,
+    /// Workers in this process
+    #[arg(long, default_value_t = 1)]
+    pub(crate) lanes: u32,
     /// Write down increments only, not the calls that they take
     #[arg(long)]
     pub(crate) increments_only: bool,
@@ -92,8 +95,18 @@ pub(crate) async fn run(args: ClientArgs) -> Outcome<()> {
             prober::Prober::new(&args.endpoints, journal, args.seed, ttl)?.probe(&ending).await
         }
         Role::Watcher => watcher::watch(&client, &journal, &ending).await,
-        Role::Worker | Role::Closer => {
-            worker::Worker::new(args, client, stores, journal).work(&ending).await
+        Role::Closer => worker::Worker::new(args, 0, client, stores, journal).close().await,
+        Role::Worker => {
+            let mut lanes = tokio::task::JoinSet::new();
+            for lane in 0..args.lanes {
+                let (client, stores, journal) = (client.clone(), stores.clone(), journal.clone());
+                let worker = worker::Worker::new(args.clone(), lane, client, stores, journal);
+                lanes.spawn(worker.work(Arc::clone(&ending)));
+            }
+            while let Some(ended) = lanes.join_next().await {
+                ended??;
+            }
+            Ok(())
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The application: takes a lease on a counter, increments it a few times, gives the lease back.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use leasehold_sim::history::record::{
     Acquire, Belief, Outcome as Answer, Record, Refused, Release, Released, Standing,
 };
 
+use super::ClientArgs;
 use super::increments::{Manner, Tenure};
 use super::journal::Journal;
-use super::{ClientArgs, Role};
 use crate::Outcome;
 
 /// Longer than a lease lives: who waits gets the resource of a holder that died.
@@ -23,6 +24,8 @@ const CONTROLS: u64 = 2;
 /// One application.
 pub(super) struct Worker {
     args: ClientArgs,
+    /// Nobody else's, of all workers of a run.
+    name: String,
     client: Client,
     stores: Vec<StoreClient>,
     journal: Journal,
@@ -34,33 +37,40 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         args: ClientArgs,
+        lane: u32,
         client: Client,
         stores: Vec<StoreClient>,
         journal: Journal,
     ) -> Self {
-        let random = fastrand::Rng::with_seed(args.seed);
-        Self { args, client, stores, journal, random, asked: 0, increments: 0 }
+        let random = fastrand::Rng::with_seed(args.seed ^ (u64::from(lane) << 16));
+        let name = format!("{}n{lane}", args.name);
+        Self { args, name, client, stores, journal, random, asked: 0, increments: 0 }
     }
 
-    pub(super) async fn work(mut self, ending: &AtomicBool) -> Outcome<()> {
-        if self.args.role == Role::Closer {
-            for number in 0..self.args.counters {
-                while self.turn(Manner::Library, number, 1).await? == 0 {
-                    tokio::time::sleep(BREATH).await;
-                }
-            }
-            return Ok(());
-        }
+    /// Increments this and that until it is told to end.
+    pub(super) async fn work(mut self, ending: Arc<AtomicBool>) -> Outcome<()> {
         while !ending.load(Ordering::Relaxed) {
-            let manner = match self.random.u8(..10) {
-                0..=4 => Manner::Library,
-                5..=7 => Manner::Explicit,
-                _ => Manner::Unfenced,
+            // The control has few counters: where many increments are wanted, few go there.
+            let unfenced = if self.args.increments_only { 2 } else { 20 };
+            let manner = match self.random.u8(..100) {
+                draw if draw < unfenced => Manner::Unfenced,
+                ..60 => Manner::Library,
+                _ => Manner::Explicit,
             };
             let counters = if manner == Manner::Unfenced { CONTROLS } else { self.args.counters };
             let counter = self.random.u64(..counters);
             let times = self.random.u32(1..=self.args.increments_per_lease);
             if self.turn(manner, counter, times).await? == 0 {
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Increments every counter once.
+    pub(super) async fn close(mut self) -> Outcome<()> {
+        for number in 0..self.args.counters {
+            while self.turn(Manner::Library, number, 1).await? == 0 {
                 tokio::time::sleep(BREATH).await;
             }
         }
@@ -87,8 +97,10 @@ impl Worker {
         let mut acknowledged = 0;
         for _ in 0..times {
             self.increments += 1;
-            let id = format!("{}.{}", self.args.name, self.increments);
-            let stops_one_in = self.args.stops_one_in;
+            let id = format!("{}.{}", self.name, self.increments);
+            // The control is to lose something even on a machine that is slow.
+            let share = if manner == Manner::Unfenced { 6 } else { 1 };
+            let stops_one_in = self.args.stops_one_in / share;
             let stops = stops_one_in > 0 && self.random.u32(..stops_one_in) == 0;
             if !tenure.increment(&id, stops).await? {
                 break;
@@ -114,7 +126,7 @@ impl Worker {
         self.asked += 1;
         let mut call = Acquire {
             client: self.journal.client(),
-            request_id: format!("{}-{}", self.args.name, self.asked),
+            request_id: format!("{}-{}", self.name, self.asked),
             resource: resource.to_owned(),
             wait_ms: WAIT.as_millis().try_into()?,
             retried: true,
@@ -142,7 +154,7 @@ impl Worker {
         Ok(guard)
     }
 
-    async fn release(&self, guard: LeaseGuard, resource: String) -> Outcome<()> {
+    async fn release(&mut self, guard: LeaseGuard, resource: String) -> Outcome<()> {
         let mut call = Release {
             client: self.journal.client(),
             resource,

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: EioArgs) -> Outcome<bool> {
     let binary = std::fs::canonicalize(&args.binary)
         .map_err(|error| format!("{}: {error}", args.binary.display()))?;
     let directory = verdict::Directory::new(args.directory.as_deref())?;
-    let size = Size { nodes: 1, stores: 1, clients: 0 };
+    let size = Size { nodes: 1, stores: 1, clients: 0, snapshot_entries: 8 };
     let network = Network::create(size.hosts())?;
     let (mut tally, mut complaints) = (Tally::default(), Vec::new());
     let started = Instant::now();

@@ -52,10 +52,13 @@ pub(super) async fn store(rig: &mut Rig) -> Outcome<()> {
     rig.cluster.stores[at].start(&rig.network)
 }
 
-/// A client with whatever it holds. Another one takes its seat.
-pub(super) async fn client(rig: &mut Rig) -> Outcome<()> {
-    let at = rig.random.usize(..rig.crew.seats.len());
-    let really = rig.crew.seats[at].daemon.kill()?;
-    killed(rig, "kills of a client", really);
-    rig.crew.start(at, &rig.network)
+/// Up to three clients with whatever they hold. Others take their seats.
+pub(super) async fn clients(rig: &mut Rig) -> Outcome<()> {
+    for _ in 0..rig.random.u8(1..=3) {
+        let at = rig.random.usize(..rig.crew.seats.len());
+        let really = rig.crew.seats[at].daemon.kill()?;
+        killed(rig, "kills of a client", really);
+        rig.crew.start(at, &rig.network)?;
+    }
+    Ok(())
 }

@@ -17,6 +17,8 @@ pub(crate) struct Size {
     pub(crate) nodes: u8,
     pub(crate) stores: u8,
     pub(crate) clients: u8,
+    /// Log entries from one snapshot to the next.
+    pub(crate) snapshot_entries: u32,
 }
 
 impl Size {
@@ -100,7 +102,11 @@ impl Cluster {
         };
         let data = |host: &Host| directory.join(&host.name).display().to_string();
         let nodes = (1..).zip(nodes).map(|(id, host): (u64, _)| {
-            machine(host, "server", node_config(id, host, &data(host), &members))
+            machine(
+                host,
+                "server",
+                node_config(id, host, &data(host), &members, size.snapshot_entries),
+            )
         });
         let stores = stores.iter().map(|host| {
             let listen = format!("{}:{STORE_PORT}", host.address());
@@ -150,15 +156,15 @@ fn member(id: u64, host: &Host) -> String {
     )
 }
 
-/// Elections are quick, so that many fit into a run, and snapshots small, so that many are taken.
-fn node_config(id: u64, host: &Host, data: &str, members: &str) -> String {
-    let address = host.address();
+/// Elections are quick, so that many fit into a run, and snapshots frequent, so that many are taken.
+fn node_config(id: u64, host: &Host, data: &str, members: &str, entries: u32) -> String {
+    let (address, keep) = (host.address(), entries / 8);
     format!(
         "cluster_id = \"fire\"\nnode_id = {id}\ndata_dir = \"{data}\"\n\
          client_listen = \"{address}:{CLIENT_PORT}\"\npeer_listen = \"{address}:{PEER_PORT}\"\n\
          {members}\n\
          [timing]\nheartbeat = \"75ms\"\nelection_min = \"250ms\"\nelection_max = \"500ms\"\n\
          client_keepalive = \"2s\"\nclient_keepalive_timeout = \"2s\"\nwatch_progress = \"1s\"\n\
-         [snapshots]\nentries = 400\nkeep = 50\n"
+         [snapshots]\nentries = {entries}\nkeep = {keep}\n"
     )
 }

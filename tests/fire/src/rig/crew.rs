@@ -85,14 +85,14 @@ impl Crew {
         let name = format!("c{}x{}", at + 1, seat.lives);
         let journal = self.directory.join(format!("{name}.journal"));
         self.journals.push(journal.clone());
-        let Workload { counters, ttl, stops_one_in, increments_per_lease, increments_only } =
+        let Workload { counters, lanes, ttl, stops_one_in, increments_per_lease, increments_only } =
             self.workload;
         let mut command = network.command(&seat.host, &std::env::current_exe()?);
         command.args(["client", "--role", role, "--name", &name]).arg("--journal").arg(journal);
         let seed = self.seed ^ (u64::from(seat.lives) << 32) ^ (at as u64);
         command.args(["--seed", &seed.to_string(), "--ttl-ms", &ttl.as_millis().to_string()]);
         command.args(["--endpoints", &self.endpoints, "--stores", &self.stores]);
-        command.args(["--counters", &counters.to_string()]);
+        command.args(["--counters", &counters.to_string(), "--lanes", &lanes.to_string()]);
         command.args(["--stops-one-in", &stops_one_in.to_string()]);
         command.args(["--increments-per-lease", &increments_per_lease.to_string()]);
         if increments_only {
