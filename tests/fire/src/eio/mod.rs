@@ -20,7 +20,9 @@ use crate::{Outcome, verdict};
 use script::{Script, Sent};
 
 /// Longest time until a daemon serves, or has stopped.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// With so many complaints there is nothing more to learn.
+const COMPLAINTS_MAX: usize = 3;
 /// More calls than any thread makes in a script: a script that does not end is a mistake of ours.
 const CALLS_MAX: u64 = 400;
 
@@ -68,7 +70,7 @@ pub(crate) async fn run(args: EioArgs) -> Outcome<bool> {
                 call,
             };
             let injected = trial.run(&mut tally, &mut complaints).await?;
-            if injected == 0 {
+            if injected == 0 || complaints.len() >= COMPLAINTS_MAX {
                 break;
             }
             call += args.step;
