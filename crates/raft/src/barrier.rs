@@ -15,7 +15,7 @@ use leasehold_types::Fault;
 use openraft::errors::RaftError;
 use openraft::{Raft, ReadPolicy};
 use openraft_rt::{AsyncRuntime, Instant};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::Timing;
 use crate::peers::{Peers, fault_from_wire};
@@ -23,6 +23,7 @@ use crate::progress::Progress;
 use crate::standing::{Standing, StandingWatch};
 use crate::state_machine::StateMachine;
 use crate::type_config::{LogId, Types};
+use crate::watched::Watched;
 use crate::wire;
 
 /// Gets read points, from this node if it leads and else from the leader.
@@ -94,7 +95,7 @@ pub(crate) const WAITERS_MAX: usize = 65_536;
 /// Serves barriers, one round for all that wait, until every asker is gone.
 pub(crate) async fn serve<RT: AsyncRuntime>(
     points: ReadPoints<RT>,
-    mut progress: watch::Receiver<Progress>,
+    mut progress: Watched<RT, Progress>,
     mut waiting: mpsc::Receiver<BarrierWaiter>,
 ) {
     let mut round = Vec::new();
@@ -110,7 +111,7 @@ pub(crate) async fn serve<RT: AsyncRuntime>(
 /// Gets a read point, trying again while there is time, and waits until it is applied here.
 async fn pass_one<RT: AsyncRuntime>(
     points: &ReadPoints<RT>,
-    progress: &mut watch::Receiver<Progress>,
+    progress: &mut Watched<RT, Progress>,
 ) -> Result<(), Fault> {
     let deadline = RT::Instant::now() + points.timing.barrier_deadline;
     let point = loop {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use leasehold_core::Settings;
-use leasehold_disk::BootId;
+use leasehold_disk::{BootId, DiskId, StreamOptions};
 use leasehold_types::BadField;
 
 use crate::{Execution, Timing};
@@ -45,6 +45,11 @@ pub struct Limits {
     pub snapshot_bytes_max: u64,
     /// Applied batches that a slow listener of [`crate::Node::applied`] may lag behind.
     pub feed_lag_max: usize,
+    /// Bytes of one file of the log: what would grow above goes into the next. Small ones let a
+    /// simulator see files roll and go.
+    pub segment_bytes: u64,
+    /// Bytes by which a file of the log is zero-filled ahead.
+    pub segment_step_bytes: u64,
 }
 
 impl Default for Limits {
@@ -61,9 +66,14 @@ impl Default for Limits {
             message_bytes_max: 8 * MIB,
             snapshot_bytes_max: 4 << 30,
             feed_lag_max: 4096,
+            segment_bytes: DISK_DEFAULTS.segment_bytes,
+            segment_step_bytes: DISK_DEFAULTS.step_bytes,
         }
     }
 }
+
+/// Only the sizes count.
+const DISK_DEFAULTS: StreamOptions = StreamOptions::new(DiskId([0; 16]));
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -159,6 +169,15 @@ impl Limits {
             ),
             ("feed_lag_max", self.feed_lag_max, 1),
         ];
+        for (field, got, least) in least {
+            if got < least {
+                let allowed = format!("{least} or more");
+                return Err(BadField::new(field, got.to_string(), allowed).inside("limits"));
+            }
+        }
+        let (segment, step) = (self.segment_bytes, self.segment_step_bytes);
+        let least =
+            [("segment_step_bytes", step, 4 * KIB as u64), ("segment_bytes", segment, step)];
         for (field, got, least) in least {
             if got < least {
                 let allowed = format!("{least} or more");

@@ -16,13 +16,13 @@ use leasehold_disk::DiskId;
 use openraft::errors::{InitializeError, RaftError};
 use openraft::{Instant, Raft};
 use openraft_rt::AsyncRuntime;
-use tokio::sync::watch;
 
 use crate::peers::Peers;
 use crate::roster::Roster;
 use crate::state_machine::StateMachine;
 use crate::transport::PeerFault;
 use crate::type_config::{Listed, Types};
+use crate::watched::Watched;
 use crate::{Member, Timing};
 
 /// How often an unchanged reason to wait is told again.
@@ -37,7 +37,7 @@ pub(crate) struct Founder<RT: AsyncRuntime> {
     pub(crate) node_id: u64,
     pub(crate) disk_id: DiskId,
     pub(crate) timing: Timing,
-    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) stop: Watched<RT, bool>,
 }
 
 /// The members that cannot be founded with, and why.

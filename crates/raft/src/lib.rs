@@ -52,6 +52,7 @@ mod state_machine;
 mod status;
 mod timing;
 mod type_config;
+mod watched;
 mod wire;
 
 pub use change::{AppliedBatch, Change};
@@ -65,3 +66,4 @@ pub use proposal::Proposal;
 pub use start::StartError;
 pub use status::{NodeFailure, NodeStatus, Role};
 pub use timing::{TURN_ADDS_AT_MOST, TURN_MAX, Timing};
+pub use watched::{Unchanging, Watched};

@@ -12,7 +12,7 @@ use openraft::{Instant, Raft};
 use openraft_rt::AsyncRuntime;
 use openraft_rt_tokio::TokioRuntime;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::barrier::BarrierWaiter;
 use crate::peers::Handler;
@@ -20,6 +20,7 @@ use crate::proposer::{Intake, Origin};
 use crate::state_machine::StateMachine;
 use crate::transport::PeerHandler;
 use crate::type_config::Types;
+use crate::watched::{Changing, Watched};
 use crate::{Change, NodeConfig, NodeFailure, NodeStatus, Proposal, Role};
 
 /// A node on tokio.
@@ -38,9 +39,9 @@ pub(crate) struct Inner<RT: AsyncRuntime> {
     pub(crate) raft: Raft<Types<RT>, StateMachine<RT>>,
     pub(crate) intake: Intake<RT>,
     pub(crate) barriers: mpsc::Sender<BarrierWaiter>,
-    pub(crate) status: watch::Receiver<NodeStatus>,
+    pub(crate) status: Watched<RT, NodeStatus>,
     pub(crate) feed: broadcast::Sender<Arc<Change>>,
-    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) stop: Changing<RT, bool>,
     pub(crate) handler: Arc<Handler<RT>>,
     pub(crate) proposer: Ended,
     pub(crate) log_ended: Ended,
@@ -129,7 +130,7 @@ impl<RT: AsyncRuntime> Node<RT> {
     }
 
     /// [`Node::status`] whenever it changes.
-    pub fn watch_status(&self) -> watch::Receiver<NodeStatus> {
+    pub fn watch_status(&self) -> Watched<RT, NodeStatus> {
         self.inner.status.clone()
     }
 
@@ -138,7 +139,7 @@ impl<RT: AsyncRuntime> Node<RT> {
     pub async fn failed(&self) -> NodeFailure {
         let mut status = self.inner.status.clone();
         let failed = match status.wait_for(|status| status.failed.is_some()).await {
-            Ok(status) => status.failed.clone(),
+            Ok(status) => status.failed,
             Err(_) => None,
         };
         match failed {
@@ -162,6 +163,13 @@ impl<RT: AsyncRuntime> Node<RT> {
         let taken = metrics.wait_until(|now| now.current_leader.is_some_and(|leader| leader != id));
         let taken = RT::timeout(self.inner.config.timing.hand_over, taken).await;
         matches!(taken, Ok(Ok(_))) || !self.leads()
+    }
+
+    /// Asks for a snapshot now, out of turn. It is taken in the background.
+    pub async fn take_snapshot(&self) {
+        if let Err(error) = self.inner.raft.trigger().snapshot().await {
+            tracing::debug!(%error, "no snapshot: the node stops");
+        }
     }
 
     fn leads(&self) -> bool {

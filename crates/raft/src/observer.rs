@@ -9,7 +9,6 @@ use openraft::metrics::RaftMetrics;
 use openraft::type_config::alias::WatchReceiverOf;
 use openraft::{Instant, Raft, ServerState};
 use openraft_rt::AsyncRuntime;
-use tokio::sync::watch;
 
 use crate::log::LogReader;
 use crate::peers::Gatekeeper;
@@ -17,6 +16,7 @@ use crate::progress::Progress;
 use crate::standing::{Standing, StandingWatch};
 use crate::state_machine::StateMachine;
 use crate::type_config::Types;
+use crate::watched::{Changing, Watched, watched};
 use crate::{Member, NodeConfig, NodeFailure, NodeStatus, Role, SnapshotPolicy, Timing};
 
 /// The owner of the status.
@@ -26,9 +26,9 @@ pub(crate) struct Observer<RT: AsyncRuntime> {
     metrics: WatchReceiverOf<Types<RT>, RaftMetrics<Types<RT>>>,
     log: LogReader,
     gatekeeper: Arc<Gatekeeper>,
-    progress: watch::Receiver<Progress>,
-    stop: watch::Receiver<bool>,
-    status: watch::Sender<NodeStatus>,
+    progress: Watched<RT, Progress>,
+    stop: Watched<RT, bool>,
+    status: Changing<RT, NodeStatus>,
     timing: Timing,
     snapshots: SnapshotPolicy,
     /// Where the log stood when a snapshot was last asked for on account of its size.
@@ -43,14 +43,14 @@ impl<RT: AsyncRuntime> Observer<RT> {
         standing: StandingWatch<RT>,
         log: LogReader,
         gatekeeper: Arc<Gatekeeper>,
-        progress: watch::Receiver<Progress>,
-        stop: watch::Receiver<bool>,
+        progress: Watched<RT, Progress>,
+        stop: Watched<RT, bool>,
         config: &NodeConfig,
-    ) -> (Self, watch::Receiver<NodeStatus>) {
+    ) -> (Self, Watched<RT, NodeStatus>) {
         let metrics = raft.metrics();
         let trust = config.timing.election_max;
         let first = status_of(&metrics.borrow_watched(), &progress.borrow(), &standing, trust);
-        let (status, watched) = watch::channel(first);
+        let (status, told) = watched(first);
         let (timing, snapshots) = (config.timing.clone(), config.snapshots.clone());
         let (snapshot_asked, orphaned) = (0, None);
         let observer = Self {
@@ -67,7 +67,7 @@ impl<RT: AsyncRuntime> Observer<RT> {
             snapshot_asked,
             orphaned,
         };
-        (observer, watched)
+        (observer, told)
     }
 
     /// Runs until the node stops, and sees to it that all of it does.
@@ -84,7 +84,10 @@ impl<RT: AsyncRuntime> Observer<RT> {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "the consensus task did not stop in order");
         }
-        self.status.send_modify(|status| status.role = Role::Stopped);
+        self.status.send_if_modified(|status| {
+            status.role = Role::Stopped;
+            true
+        });
     }
 
     /// False when the node stops.
@@ -109,8 +112,9 @@ impl<RT: AsyncRuntime> Observer<RT> {
         let now = RT::Instant::now();
         let since = *self.orphaned.get_or_insert(now);
         if now.saturating_duration_since(since) > self.timing.election_max {
-            self.status.send_modify(|status| {
+            self.status.send_if_modified(|status| {
                 status.failed.get_or_insert(NodeFailure::Panicked);
+                true
             });
         }
     }

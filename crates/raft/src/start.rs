@@ -8,7 +8,7 @@ use leasehold_disk::{Disk, DiskId, Identity, PeerMemory, StreamOptions, remove_t
 use leasehold_types::BadField;
 use openraft::{Config, Raft};
 use openraft_rt::AsyncRuntime;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc};
 
 use crate::barrier::{self, ReadPoints};
 use crate::directory::Directory;
@@ -25,6 +25,7 @@ use crate::standing::{LeaderHeard, StandingWatch};
 use crate::state_machine::{Outlets, StateMachine};
 use crate::transport::Transport;
 use crate::type_config::Types;
+use crate::watched::{Watched, watched};
 use crate::{Change, NodeConfig, SnapshotPolicy, Timing};
 
 /// Why a node does not start.
@@ -87,13 +88,18 @@ impl<RT: AsyncRuntime> Node<RT> {
         let gatekeeper =
             Arc::new(Gatekeeper::new(&identity, config.boot_id, memory, roster.clone()));
 
-        let (progress, watched) = watch::channel(Progress::default());
+        let (progress, told) = watched(Progress::default());
         let outlets = Outlets { progress, feed: feed.clone(), roster: roster.clone() };
         let file = SnapshotFile::new(disk.clone());
         let machine =
             StateMachine::open(file, outlets, clock.clone(), config.execution).map_err(storage)?;
 
-        let recovered = recover(disk, StreamOptions::new(identity.disk_id)).map_err(storage)?;
+        let options = StreamOptions {
+            segment_bytes: config.limits.segment_bytes,
+            step_bytes: config.limits.segment_step_bytes,
+            ..StreamOptions::new(identity.disk_id)
+        };
+        let recovered = recover(disk, options).map_err(storage)?;
         tracing::info!(report = ?recovered.report, "the log was read back");
         let (append_bytes_max, execution) = (config.limits.append_bytes_max, config.execution);
         let (store, ended) =
@@ -104,7 +110,13 @@ impl<RT: AsyncRuntime> Node<RT> {
         let peers = Arc::new(Peers::new(transport, gatekeeper.clone()));
         let gate = Arc::new(QuorumGate::new(&config.timing));
         let directory = Directory::new(config.members.clone());
-        let network = NetworkFactory::new(peers.clone(), gate.clone(), directory.clone(), &config);
+        let network = NetworkFactory::new(
+            peers.clone(),
+            gate.clone(),
+            directory.clone(),
+            log.clone(),
+            &config,
+        );
         let library = library_config(&config).map_err(storage)?;
         let raft = Raft::build(config.node_id, Arc::new(library), network, store, machine);
         let raft = raft.await.map_err(storage)?;
@@ -120,7 +132,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             roster,
             disk_id: identity.disk_id,
             clock,
-            progress: watched,
+            progress: told,
             feed,
         };
         Ok(parts.assemble(ended.map(|_| ()).boxed().shared()))
@@ -138,7 +150,7 @@ struct Parts<RT: AsyncRuntime> {
     roster: Roster,
     disk_id: DiskId,
     clock: Arc<dyn Clock>,
-    progress: watch::Receiver<Progress>,
+    progress: Watched<RT, Progress>,
     feed: broadcast::Sender<Arc<Change>>,
 }
 
@@ -149,7 +161,7 @@ impl<RT: AsyncRuntime> Parts<RT> {
         let Self { roster, disk_id, clock, progress, feed, .. } = self;
         let heard = Arc::new(LeaderHeard::new(config.timing.election_max));
         let standing = StandingWatch::new(raft.server_metrics(), heard.clone(), directory);
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watched(false);
         let queue = Arc::new(Queue::new(config.limits.clone()));
         let intake = Intake { queue: queue.clone() };
         let read_points = ReadPoints {

@@ -15,7 +15,7 @@ use openraft::entry::EntryPayload;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use openraft_rt::AsyncRuntime;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use crate::lease_clock::Note;
 use crate::progress::{Figures, Progress};
@@ -24,6 +24,7 @@ use crate::snapshot::{self, Document, LoadError, SnapshotFile};
 use crate::type_config::{
     Entry, Leadership, Listed, LogData, LogId, Outcomes, SnapshotMeta, StoredMembership, Types,
 };
+use crate::watched::Changing;
 use crate::{AppliedBatch, Change, Execution};
 
 /// A snapshot as the consensus library passes it around.
@@ -31,13 +32,13 @@ pub(crate) type Snapshot = openraft::Snapshot<Leadership, u64, Listed, Bytes>;
 
 /// The state machine and its outlets.
 #[derive(Debug)]
-pub(crate) struct StateMachine<RT> {
+pub(crate) struct StateMachine<RT: AsyncRuntime> {
     /// `None` until the cluster is founded.
     state: Option<LeaseState>,
     applied: Option<LogId>,
     membership: StoredMembership,
     note: Option<Note>,
-    outlets: Outlets,
+    outlets: Outlets<RT>,
     clock: Arc<dyn Clock>,
     file: SnapshotFile,
     execution: Execution,
@@ -45,9 +46,9 @@ pub(crate) struct StateMachine<RT> {
 }
 
 /// Whom the state machine tells.
-#[derive(Clone, Debug)]
-pub(crate) struct Outlets {
-    pub(crate) progress: watch::Sender<Progress>,
+#[derive(Debug)]
+pub(crate) struct Outlets<RT: AsyncRuntime> {
+    pub(crate) progress: Changing<RT, Progress>,
     pub(crate) feed: broadcast::Sender<Arc<Change>>,
     pub(crate) roster: Roster,
 }
@@ -56,7 +57,7 @@ impl<RT: AsyncRuntime> StateMachine<RT> {
     /// Starts from the snapshot on disk, or from nothing.
     pub(crate) fn open(
         file: SnapshotFile,
-        outlets: Outlets,
+        outlets: Outlets<RT>,
         clock: Arc<dyn Clock>,
         execution: Execution,
     ) -> Result<Self, LoadError> {

@@ -125,10 +125,18 @@ pub(crate) fn append_to_wire<RT: AsyncRuntime>(
 pub(crate) fn append_from_wire<RT: AsyncRuntime>(
     request: pb::AppendRequest,
 ) -> Result<AppendEntriesRequest<Types<RT>>, BadMessage> {
+    let prev_log_id = request.previous.map(log_id_from_wire);
+    let entries: Vec<Entry> =
+        request.entries.into_iter().map(entry_from_wire).collect::<Result<_, _>>()?;
+    let first = prev_log_id.map_or(0, |previous| previous.index.saturating_add(1));
+    let mut due = first..;
+    if !entries.iter().all(|entry| due.next() == Some(entry.log_id.index)) {
+        return Err(BadMessage { field: "entries" });
+    }
     Ok(AppendEntriesRequest {
         vote: vote_from_wire(request.vote)?,
-        prev_log_id: request.previous.map(log_id_from_wire),
-        entries: request.entries.into_iter().map(entry_from_wire).collect::<Result<_, _>>()?,
+        prev_log_id,
+        entries,
         leader_commit: request.committed.map(log_id_from_wire),
     })
 }
@@ -252,4 +260,37 @@ pub(crate) fn transfer_reply_from_wire<RT: AsyncRuntime>(
             actual: ids.actual.map(log_id_from_wire),
         }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use openraft_rt_tokio::TokioRuntime;
+
+    use super::*;
+
+    fn request(previous: Option<u64>, indexes: &[u64]) -> pb::AppendRequest {
+        let entry = |index: &u64| Entry {
+            log_id: LogId::new(Leadership::new(3), *index),
+            payload: EntryPayload::Normal(LogData::Batch(Bytes::new())),
+        };
+        append_to_wire(AppendEntriesRequest::<Types<TokioRuntime>> {
+            vote: Vote::new_committed(3, 1),
+            prev_log_id: previous.map(|index| LogId::new(Leadership::new(3), index)),
+            entries: indexes.iter().map(entry).collect(),
+            leader_commit: None,
+        })
+    }
+
+    #[test]
+    fn entries_that_do_not_follow_what_they_should_follow_are_refused() {
+        let read =
+            |request| append_from_wire::<TokioRuntime>(request).map(|read| read.entries.len());
+        assert_eq!(read(request(Some(4), &[5, 6])), Ok(2));
+        assert_eq!(read(request(None, &[0, 1])), Ok(2));
+        assert_eq!(read(request(Some(4), &[])), Ok(0));
+        let hole = BadMessage { field: "entries" };
+        assert_eq!(read(request(Some(4), &[7, 8])), Err(hole));
+        assert_eq!(read(request(Some(4), &[5, 7])), Err(hole));
+    }
 }

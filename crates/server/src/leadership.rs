@@ -4,7 +4,7 @@
 //! that sessions and health checks need to look only at the second.
 
 use leasehold_api::pb::lease::v1::lease_service_server::LeaseServiceServer;
-use leasehold_raft::{Member, NodeStatus};
+use leasehold_raft::{Member, NodeStatus, TokioRuntime, Watched};
 use tokio::sync::watch;
 use tonic::server::NamedService;
 use tonic_health::ServingStatus;
@@ -19,7 +19,7 @@ const SERVICE: &str = <LeaseServiceServer<Services> as NamedService>::NAME;
 /// Tells the leader and the health. Ends with the node; when the node is told to stop, the health
 /// checks end before.
 pub(crate) async fn follow(
-    mut status: watch::Receiver<NodeStatus>,
+    mut status: Watched<TokioRuntime, NodeStatus>,
     health: HealthReporter,
     stopping: Stopping,
     leader: watch::Sender<Option<Member>>,
@@ -40,7 +40,7 @@ pub(crate) async fn follow(
 }
 
 fn look(
-    status: &mut watch::Receiver<NodeStatus>,
+    status: &mut Watched<TokioRuntime, NodeStatus>,
     leader: &watch::Sender<Option<Member>>,
 ) -> ServingStatus {
     let status = status.borrow_and_update();

@@ -9,7 +9,7 @@ use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft_rt::AsyncRuntime;
 use openraft_rt_tokio::TokioRuntime;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use super::{LogStore, recover};
 use crate::Execution;
@@ -18,6 +18,7 @@ use crate::roster::Roster;
 use crate::snapshot::SnapshotFile;
 use crate::state_machine::{Outlets, StateMachine};
 use crate::type_config::{Listed, Types};
+use crate::watched::watched;
 
 type Store = LogStore<TokioRuntime>;
 type Machine = StateMachine<TokioRuntime>;
@@ -28,7 +29,7 @@ fn build_on(disk: Arc<dyn Disk>, execution: Execution) -> (Store, Machine) {
         recover(disk.clone(), StreamOptions::new(DiskId([7; 16]))).expect("an empty disk");
     let (store, _) =
         LogStore::start(recovered, 1 << 20, execution, Roster::default()).expect("a writer");
-    let (progress, feed) = (watch::channel(Progress::default()).0, broadcast::channel(16).0);
+    let (progress, feed) = (watched(Progress::default()).0, broadcast::channel(16).0);
     let outlets = Outlets { progress, feed, roster: Roster::default() };
     let machine =
         StateMachine::open(SnapshotFile::new(disk), outlets, Arc::new(MachineClock), execution);

@@ -122,8 +122,12 @@ impl MemoryLog {
         self.entries.range(start..end.max(start))
     }
 
-    /// The entries from `start` to before `end`, as many as `bytes_max` allows, at least one.
+    /// The entries from `start` to before `end`, as many as `bytes_max` allows, at least one; none
+    /// where `start` is purged, for what follows a hole does not follow `start`.
     pub(crate) fn limited(&self, start: u64, end: u64, bytes_max: u64) -> Vec<Entry> {
+        if start < self.first_index() {
+            return Vec::new();
+        }
         let mut bytes = 0;
         let fits = |entry: &&Entry| {
             let first = bytes == 0;
@@ -204,6 +208,14 @@ mod tests {
         log.append(entry(21)).expect("follows what was purged");
         log.truncate_after(None);
         assert_eq!((log.last(), log.bytes()), (Some(log_id(1, 20)), 0));
+    }
+
+    #[test]
+    fn what_follows_a_purged_entry_is_not_read_in_its_place() {
+        let mut log = log_of(0..10);
+        log.purge(log_id(1, 3));
+        assert_eq!(log.limited(2, 10, 10_000), Vec::new());
+        assert_eq!(log.limited(4, 10, 10_000).len(), 6);
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl LogReader {
         self.memory.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether everything after `last` is still in the log.
+    pub(crate) fn reaches_back_to(&self, last: Option<&LogId>) -> bool {
+        last.map_or(0, |last| last.index + 1) >= self.read().first_index()
+    }
+
     /// Bytes that the entries in memory take up, roughly.
     pub(crate) fn bytes(&self) -> u64 {
         self.read().bytes()

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,9 +18,11 @@ use openraft::raft::{
 };
 use openraft::{LogIdOptionExt, OptionalSend};
 use openraft_rt::{AsyncRuntime, Select2};
+use tokio::sync::oneshot;
 
 use super::{Peers, QuorumGate};
 use crate::directory::Directory;
+use crate::log::LogReader;
 use crate::state_machine::Snapshot;
 use crate::transport::{Lane, Messages, PeerFault, PeerLink, Replies};
 use crate::type_config::{Listed, Types, Vote};
@@ -40,6 +42,7 @@ struct Shared<RT: AsyncRuntime> {
     peers: Arc<Peers>,
     gate: Arc<QuorumGate<RT>>,
     directory: Directory,
+    log: LogReader,
     timing: Timing,
     limits: Limits,
 }
@@ -49,10 +52,11 @@ impl<RT: AsyncRuntime> NetworkFactory<RT> {
         peers: Arc<Peers>,
         gate: Arc<QuorumGate<RT>>,
         directory: Directory,
+        log: LogReader,
         config: &NodeConfig,
     ) -> Self {
         let (timing, limits) = (config.timing.clone(), config.limits.clone());
-        Self { shared: Arc::new(Shared { peers, gate, directory, timing, limits }) }
+        Self { shared: Arc::new(Shared { peers, gate, directory, log, timing, limits }) }
     }
 }
 
@@ -117,6 +121,12 @@ impl<RT: AsyncRuntime> Network<RT> {
         wire::append_reply_from_wire(reply).map_err(bad_reply)
     }
 
+    /// The requests end with the replies: all sessions of the library with one peer draw from one
+    /// source, so whatever still carries an earlier session's requests would take the next one's.
+    ///
+    /// Ends with an error as soon as a request follows what is purged by now. The library would go on
+    /// sending nothing after it for ever; told of the error, it looks again and sends a snapshot.
+    ///
     /// Waits for the first request before anything else: the library paces a peer that failed in the
     /// stream of requests, so whoever fails without having asked it for one is called again at once.
     async fn append_stream(
@@ -129,7 +139,18 @@ impl<RT: AsyncRuntime> Network<RT> {
         self.pass_gate()?;
         let sent = Arc::new(AtomicU64::new(0));
         let counter = sent.clone();
+        let (session, over) = oneshot::channel::<()>();
+        let requests = requests.take_until(over);
+        let shared = self.shared.clone();
+        let gone = Arc::new(AtomicBool::new(false));
+        let noticed = gone.clone();
         let requests = stream::once(future::ready(first)).chain(requests);
+        let requests = requests.take_while(move |request| {
+            let there = !request.entries.is_empty()
+                || shared.log.reaches_back_to(request.prev_log_id.as_ref());
+            noticed.store(!there, Ordering::Relaxed);
+            future::ready(there)
+        });
         let requests = requests.map(wire::append_to_wire).inspect(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
@@ -139,6 +160,12 @@ impl<RT: AsyncRuntime> Network<RT> {
             self.shared.peers.call(&self.target, Lane::Log, call).await.map_err(rpc_error)?;
         let replies = bounded_silence::<RT>(replies, sent, within).map(|reply| {
             wire::append_reply_from_wire(reply.map_err(rpc_error)?).map_err(bad_reply)
+        });
+        // Said behind the replies to what was sent before.
+        let end = stream::once(async move { gone.load(Ordering::Relaxed) });
+        let end = end.filter(|gone| future::ready(*gone)).map(|_| Err(purged()));
+        let replies = replies.chain(end).inspect(move |_| {
+            let _lives_as_long = &session;
         });
         Ok(replies.boxed())
     }
@@ -253,6 +280,10 @@ impl<RT: AsyncRuntime> RaftNetworkV2<Types<RT>> for Network<RT> {
             self.shared.peers.call(&self.target, Lane::Urgent, call).await.map_err(rpc_error)?;
         wire::transfer_reply_from_wire(reply).map_err(bad_reply)
     }
+}
+
+fn purged<RT: AsyncRuntime>() -> RPCError<Types<RT>> {
+    Unreachable::from_string("the log was purged beyond where this peer stands").into()
 }
 
 /// Ends a stream of replies with a fault when, while one is due, none comes for `silence`, or a little

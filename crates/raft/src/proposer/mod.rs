@@ -27,7 +27,7 @@ use leasehold_core::{Command, Settings};
 use leasehold_types::{Fault, LeaseTime};
 use openraft::Raft;
 use openraft_rt::{AsyncRuntime, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::lease_clock::LeaseClock;
 use crate::peers::Peers;
@@ -35,6 +35,7 @@ use crate::progress::Progress;
 use crate::standing::{Standing, StandingWatch};
 use crate::state_machine::StateMachine;
 use crate::type_config::Types;
+use crate::watched::Watched;
 use crate::{Limits, Proposal, Timing};
 
 use flight::{Flight, Landed, Purpose};
@@ -77,8 +78,8 @@ pub(crate) struct Proposer<RT: AsyncRuntime> {
     pub(crate) raft: Raft<Types<RT>, StateMachine<RT>>,
     pub(crate) queue: Arc<Queue<RT::Instant>>,
     pub(crate) standing: StandingWatch<RT>,
-    pub(crate) progress: watch::Receiver<Progress>,
-    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) progress: Watched<RT, Progress>,
+    pub(crate) stop: Watched<RT, bool>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timing: Timing,
