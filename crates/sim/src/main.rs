@@ -20,6 +20,7 @@ enum Verb {
     Run(verbs::run::RunArgs),
     Sweep(verbs::sweep::SweepArgs),
     Meta(verbs::meta::MetaArgs),
+    Plants(verbs::plants::PlantsArgs),
 }
 
 fn main() -> ExitCode {
@@ -28,5 +29,6 @@ fn main() -> ExitCode {
         Verb::Run(args) => verbs::run::run(&args),
         Verb::Sweep(args) => verbs::sweep::run(&args),
         Verb::Meta(args) => verbs::meta::run(&args),
+        Verb::Plants(args) => verbs::plants::run(&args),
     }
 }

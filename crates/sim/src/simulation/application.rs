@@ -15,6 +15,7 @@ use super::network::{Network, Place};
 use super::plan::Plant;
 use super::process::{self, SimProcesses};
 use super::seen::{Reporter, Seen};
+use super::serving::Question;
 use super::session::{Ask, Lease};
 use super::store::{Answer, Knock, Request, What};
 
@@ -24,7 +25,9 @@ pub(crate) struct Application {
     pub(crate) asks: mpsc::UnboundedSender<Ask>,
     pub(crate) network: Network,
     pub(crate) reporter: Reporter,
+    pub(crate) nodes: u64,
     pub(crate) resources: u64,
+    pub(crate) long_names: bool,
     pub(crate) ttl_ms: (u64, u64),
     /// Numbers wishes and writes, over all clients and all their lives.
     pub(crate) numbers: Arc<AtomicU64>,
@@ -42,7 +45,10 @@ impl Application {
     pub(crate) async fn run(mut self, stop_at: Duration) {
         while process::true_time() < stop_at {
             self.rest(1..800).await;
-            self.once().await;
+            if self.random.u8(0..4) == 0 {
+                self.look().await;
+            }
+            self.once(stop_at).await;
         }
     }
 
@@ -50,7 +56,35 @@ impl Application {
         process::sleep(Duration::from_millis(self.random.u64(ms))).await;
     }
 
-    async fn once(&mut self) {
+    /// Who holds something, from any node.
+    async fn look(&mut self) {
+        let read = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
+        let node = Place::Node(self.random.u64(1..=self.nodes));
+        let (client, resource) = (self.client, self.some_resource());
+        let (asker, answer) = oneshot::channel();
+        let (network, asker) = (self.network.clone(), std::sync::Mutex::new(Some(asker)));
+        self.reporter.say(Seen::ReadAsked { client, read });
+        self.network.send(Place::Client(client), node, move || {
+            // A message that came twice is asked once.
+            let asker = asker.lock().map_or(None, |mut asker| asker.take());
+            if let Some(asker) = asker {
+                let resource = resource.clone();
+                network.deliver(node, Box::new(Question { client, resource, asker }));
+            }
+        });
+        let patience = Duration::from_secs(3);
+        if let Ok(Ok(Some(answer))) = SimProcesses::timeout(patience, answer).await {
+            self.reporter.say(Seen::ReadAnswered { client, read, answer });
+        }
+    }
+
+    fn some_resource(&mut self) -> ResourceName {
+        let number = self.random.u64(0..self.resources);
+        let rest = if self.long_names { format!("/{}", "x".repeat(240)) } else { String::new() };
+        ResourceName::new(&format!("counter/{number}{rest}")).expect("a name")
+    }
+
+    async fn once(&mut self, stop_at: Duration) {
         let wish = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let (reply, answer) = oneshot::channel();
         let ask = self.wish(wish);
@@ -63,8 +97,8 @@ impl Application {
         });
         match SimProcesses::timeout(patience, answer).await {
             Ok(Ok(Ok(lease))) => {
-                self.work(&lease).await;
-                self.part_with(lease).await;
+                self.work(&lease, stop_at).await;
+                self.part_with(lease, stop_at).await;
             }
             Ok(_) => {}
             Err(_) => _ = self.asks.send(Ask::GiveUp(wish)),
@@ -72,7 +106,8 @@ impl Application {
     }
 
     fn wish(&mut self, wish: u64) -> Acquire {
-        let number = self.random.u64(0..self.resources);
+        let resource = self.some_resource();
+        let host = if self.long_names { "h".repeat(220) } else { String::new() };
         let ttl = self.random.u64(self.ttl_ms.0..=self.ttl_ms.1);
         let wait = match self.random.u8(0..3) {
             0 => 0,
@@ -84,24 +119,27 @@ impl Application {
             false => self.random.u128(..),
         };
         Acquire {
-            resource: ResourceName::new(&format!("counter/{number}")).expect("a name"),
-            holder: Holder::new(&format!("client-{}/{wish}", self.client)).expect("a holder"),
+            resource,
+            holder: Holder::new(&format!("{host}client-{}/{wish}", self.client)).expect("a holder"),
             request: RequestId::from_bytes(request.to_le_bytes()),
             ttl: LeaseTtl::from_ms(ttl).expect("a ttl"),
             wait: WaitLimit::from_ms(wait).expect("a wait"),
         }
     }
 
-    async fn work(&mut self, lease: &Lease) {
+    async fn work(&mut self, lease: &Lease, stop_at: Duration) {
         for sequence in 1..=self.random.u64(0..6) {
-            if !self.check(lease) {
+            if process::true_time() >= stop_at || !self.check(lease) {
                 return;
             }
             if self.pauses && self.random.u8(0..8) == 0 {
                 self.rest(100..6_000).await;
             }
             let Some(value) = self.ask_store(lease, What::Read).await else { return };
-            self.rest(0..30).await;
+            match self.pauses && self.random.u8(0..8) == 0 {
+                true => self.rest(100..6_000).await,
+                false => self.rest(0..30).await,
+            }
             let put = What::Put { sequence, value: value + 1 };
             if self.ask_store(lease, put).await.is_none() {
                 return;
@@ -119,9 +157,9 @@ impl Application {
         may_act
     }
 
-    async fn part_with(&mut self, lease: Lease) {
+    async fn part_with(&mut self, lease: Lease, stop_at: Duration) {
         match self.random.u8(0..6) {
-            0 => self.rest(0..6_000).await,
+            0 if process::true_time() < stop_at => self.rest(0..6_000).await,
             _ => self.rest(0..50).await,
         }
         lease.lose(leasehold_client::LostReason::Released);

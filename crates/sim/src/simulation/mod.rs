@@ -14,6 +14,7 @@
 mod application;
 mod clocks;
 mod faults;
+mod fingerprint;
 mod healing;
 mod lying_disk;
 mod machine;
@@ -25,7 +26,9 @@ mod process;
 mod random;
 mod report;
 mod run;
+mod running;
 mod seen;
+mod serving;
 mod session;
 mod store;
 mod story;

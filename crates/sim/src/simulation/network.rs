@@ -46,6 +46,20 @@ impl Weather {
     }
 }
 
+/// What the weather did to messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Did {
+    /// Lost, where no path was cut.
+    pub(crate) lost: u64,
+    /// Far later than usual.
+    pub(crate) slowed: u64,
+    /// Arrived twice.
+    pub(crate) doubled: u64,
+}
+
+/// A lost message is a connection that has died: keepalives notice within this time, however long the
+/// answer itself might have taken.
+const LOSS_NOTICED: Duration = Duration::from_secs(2);
 /// A connection that stalled for this long is broken.
 const STALL_MAX: Duration = Duration::from_secs(8);
 const SLOW: (u64, u64) = (20, 400);
@@ -60,7 +74,12 @@ struct State {
     seed: u64,
     weather: Weather,
     cuts: BTreeSet<(Place, Place)>,
+    /// Whose single answers get lost.
+    unheard: BTreeSet<Place>,
+    /// How often the connections of a path were broken.
+    breaks: BTreeMap<(Place, Place), u64>,
     paths: BTreeMap<(Place, Place), fastrand::Rng>,
+    did: Did,
     peers: BTreeMap<u64, (Pid, Arc<dyn PeerHandler>)>,
     doors: BTreeMap<Place, (Pid, mpsc::UnboundedSender<Knock>)>,
 }
@@ -80,7 +99,10 @@ impl Network {
             seed,
             weather,
             cuts: BTreeSet::new(),
+            unheard: BTreeSet::new(),
+            breaks: BTreeMap::new(),
             paths: BTreeMap::new(),
+            did: Did::default(),
             peers: BTreeMap::new(),
             doors: BTreeMap::new(),
         };
@@ -89,6 +111,11 @@ impl Network {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the weather did so far.
+    pub(crate) fn did(&self) -> Did {
+        self.state().did
     }
 
     pub(crate) fn set_weather(&self, weather: Weather) {
@@ -105,6 +132,25 @@ impl Network {
 
     pub(crate) fn mend_all(&self) {
         self.state().cuts.clear();
+        self.state().unheard.clear();
+    }
+
+    /// Single answers of `from` are lost from now on, or no longer.
+    pub(crate) fn lose_replies(&self, from: Place, lose: bool) {
+        let mut state = self.state();
+        match lose {
+            true => state.unheard.insert(from),
+            false => state.unheard.remove(&from),
+        };
+    }
+
+    /// What is under way on connections in this direction is lost, and they end.
+    pub(crate) fn break_pipes(&self, from: Place, to: Place) {
+        *self.state().breaks.entry((from, to)).or_default() += 1;
+    }
+
+    fn breaks(&self, from: Place, to: Place) -> u64 {
+        self.state().breaks.get(&(from, to)).copied().unwrap_or(0)
     }
 
     fn is_cut(&self, from: Place, to: Place) -> bool {
@@ -156,30 +202,42 @@ impl Network {
         let mut state = self.state();
         let State { weather, cuts, .. } = &*state;
         let (weather, cut) = (weather.clone(), cuts.contains(&(from, to)));
+        let mut did = state.did;
         let path = state.path(from, to);
         let chance = |path: &mut fastrand::Rng, per_mille| path.u32(0..1_000) < per_mille;
-        let lost = chance(path, weather.lost_per_mille) || cut;
-        let copies = if chance(path, weather.twice_per_mille) { 2 } else { 1 };
-        let delays = (0..copies).map(|_| weather.draw_delay(path)).collect();
-        if lost { Vec::new() } else { delays }
+        let lost = chance(path, weather.lost_per_mille);
+        let doubled = chance(path, weather.twice_per_mille);
+        let copies = if doubled { 2 } else { 1 };
+        let delays = (0..copies).map(|_| weather.draw_delay(path, &mut did)).collect();
+        did.lost += u64::from(lost && !cut);
+        did.doubled += u64::from(doubled && !lost && !cut);
+        state.did = did;
+        if lost || cut { Vec::new() } else { delays }
     }
 
     /// When the next item of a connection can arrive.
     fn delay(&self, from: Place, to: Place) -> Duration {
         let mut state = self.state();
-        let weather = state.weather.clone();
-        weather.draw_delay(state.path(from, to))
+        let (weather, mut did) = (state.weather.clone(), state.did);
+        let delay = weather.draw_delay(state.path(from, to), &mut did);
+        state.did = did;
+        delay
     }
 
     /// Carries out `arrive` at the far end, perhaps twice, perhaps never.
     pub(crate) fn send(&self, from: Place, to: Place, arrive: impl Fn() + Send + Sync + 'static) {
         let arrive = Arc::new(arrive);
-        for delay in self.single(from, to) {
+        let copies = self.single(from, to);
+        if copies.is_empty() {
+            notice_later(arrive.clone());
+        }
+        for delay in copies {
             let (arrive, network) = (Arc::clone(&arrive), self.clone());
             process::spawn_in(WORLD, async move {
                 process::sleep(delay).await;
-                if !network.is_cut(from, to) {
-                    arrive();
+                match network.is_cut(from, to) {
+                    false => arrive(),
+                    true => notice_later(arrive),
                 }
             });
         }
@@ -193,15 +251,16 @@ impl Network {
         asker: oneshot::Sender<T>,
         answer: T,
     ) {
-        let Some(delay) = self.single(from, to).first().copied() else {
-            // The asker waits for its timeout, as for any lost message.
-            return std::mem::forget(asker);
+        let unheard = self.state().unheard.contains(&from);
+        let arrives = self.single(from, to).first().copied().filter(|_| !unheard);
+        let Some(delay) = arrives else {
+            return notice_later(asker);
         };
         let network = self.clone();
         process::spawn_in(WORLD, async move {
             process::sleep(delay).await;
             if network.is_cut(from, to) {
-                return std::mem::forget(asker);
+                return notice_later(asker);
             }
             // Whoever asked may be gone.
             let _ = asker.send(answer);
@@ -209,13 +268,22 @@ impl Network {
     }
 }
 
+/// Lets go of what a lost message carried once its sender can know.
+fn notice_later(lost: impl Send + 'static) {
+    process::spawn_in(WORLD, async move {
+        process::sleep(LOSS_NOTICED).await;
+        drop(lost);
+    });
+}
+
 impl Weather {
-    fn draw_delay(&self, path: &mut fastrand::Rng) -> Duration {
+    fn draw_delay(&self, path: &mut fastrand::Rng, did: &mut Did) -> Duration {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let (least, most) = self.delay;
         let delay = Duration::from_nanos(path.u64(nanos(least)..=nanos(most)));
         let slow = path.u32(0..1_000) < self.slow_per_mille;
         let extra = Duration::from_millis(path.u64(SLOW.0..SLOW.1));
+        did.slowed += u64::from(slow);
         if slow { delay + extra } else { delay }
     }
 }
@@ -242,9 +310,13 @@ pub(crate) fn pipe<T: Send + 'static>(
     let (inlet, mut carried) = mpsc::unbounded_channel::<(Duration, T)>();
     let (outlet, arrived) = mpsc::unbounded_channel();
     let cable = network.clone();
+    let breaks = network.breaks(from, to);
     process::spawn_in(WORLD, async move {
         while let Some((at, item)) = carried.recv().await {
             process::sleep_until(at).await;
+            if cable.breaks(from, to) != breaks {
+                return;
+            }
             let stalled_at = true_time();
             while cable.is_cut(from, to) {
                 if true_time() - stalled_at > STALL_MAX {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use leasehold_core::Settings;
-use leasehold_raft::{SnapshotPolicy, Timing};
+use leasehold_raft::{Limits, SnapshotPolicy, Timing};
 use leasehold_types::LeaseTtl;
 
 use super::network::Weather;
@@ -35,6 +35,8 @@ pub enum FaultClass {
     Blackout,
     /// Leadership is handed over.
     Transfer,
+    /// A snapshot is taken out of turn, and the node may die while it is.
+    Snapshot,
     /// One node is cut off.
     Isolate,
     /// A leader sends and hears nothing, or the other way round.
@@ -47,6 +49,9 @@ pub enum FaultClass {
     CutClients,
     /// Messages, requests or replies, are lost.
     Loss,
+    /// What a node says is lost for a while: its answers to peers, and connections of clients break
+    /// behind what they have asked.
+    LostReplies,
     /// Messages arrive late and out of order.
     Delay,
     /// Messages arrive twice.
@@ -84,6 +89,19 @@ impl FaultClass {
     pub fn all() -> impl Iterator<Item = Self> {
         <Self as clap::ValueEnum>::value_variants().iter().copied()
     }
+
+    /// Whether it is there all the time, in paths, clocks or disks, and does not strike.
+    pub(crate) fn is_weather(self) -> bool {
+        matches!(
+            self,
+            Self::Loss
+                | Self::Delay
+                | Self::Repeat
+                | Self::ClockRates
+                | Self::ClockRatesBeyond
+                | Self::SlowDisk
+        )
+    }
 }
 
 /// A known bug, to see whether it is noticed.
@@ -115,6 +133,29 @@ pub enum Plant {
     StoreAnswersBeforeSync,
     /// The store's reads do not raise the mark.
     StoreReadsRaiseNothing,
+    /// The store says yes where it refuses.
+    StoreSaysYesToStale,
+    /// The store keeps another token beside a value than the one it was written under.
+    StoreKeepsAnotherToken,
+    /// A node reads its own state without asking a majority.
+    ReadsAskNobody,
+    /// A node answers that a claim waits before anything is decided.
+    NodeAnswersBeforeCommit,
+    /// Answers name another token than the one granted.
+    AnswersNameAnotherToken,
+    /// A holder counts its time from after it sent.
+    HolderCountsFromLater,
+}
+
+/// What else is tried of a mended cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trial {
+    /// A holder dies (L2).
+    DeadHolder,
+    /// A holder dies, and leadership changes all the time (L4).
+    DeadHolderAndElections,
+    /// One node is the only one that reaches all (L3).
+    Hub,
 }
 
 /// What one run is made of.
@@ -127,10 +168,17 @@ pub(crate) struct Plan {
     pub(crate) clients: u64,
     pub(crate) jobs: u64,
     pub(crate) resources: u64,
+    /// Whether names are as long as they may be, so that a group of records can tear.
+    pub(crate) long_names: bool,
     pub(crate) ttl_ms: (u64, u64),
     pub(crate) timing: Timing,
     pub(crate) settings: Settings,
     pub(crate) snapshots: SnapshotPolicy,
+    pub(crate) limits: Limits,
+    /// Every state whose revision is a multiple of this is looked at.
+    pub(crate) look_every: u64,
+    /// How the mended cluster is tried.
+    pub(crate) trial: Trial,
     pub(crate) sync: Duration,
     pub(crate) weather: Weather,
     /// Mean time between faults.
@@ -156,6 +204,7 @@ impl Plan {
             true => Duration::from_millis(chance.u64(5..25)),
             false => Duration::from_micros(chance.u64(50..500)),
         };
+        let segment_step_bytes = chance.u64(4..=16) << 10;
         Self {
             seed,
             plant,
@@ -163,8 +212,9 @@ impl Plan {
             clients: chance.u64(2..=4),
             jobs: chance.u64(1..=3),
             resources: chance.u64(1..=3),
+            long_names: chance.bool(),
             ttl_ms: (ttl_least, ttl_least + chance.u64(200..3_000)),
-            timing: Timing::quick(),
+            timing: if chance.bool() { Timing::quick() } else { Timing::steady() },
             settings: Settings {
                 ttl_min: LeaseTtl::from_ms(1_000).expect("a second is a ttl"),
                 ended_memory_ms: chance.u64(8_000..20_000),
@@ -175,6 +225,17 @@ impl Plan {
                 entries: chance.u64(20..300),
                 keep: chance.u64(0..30),
                 ..SnapshotPolicy::default()
+            },
+            limits: Limits {
+                segment_step_bytes,
+                segment_bytes: segment_step_bytes * chance.u64(1..=24),
+                ..Limits::default()
+            },
+            look_every: chance.u64(1..=8),
+            trial: match chance.u8(0..3) {
+                0 => Trial::DeadHolder,
+                1 => Trial::DeadHolderAndElections,
+                _ => Trial::Hub,
             },
             sync,
             weather: weather(&classes, &mut chance),

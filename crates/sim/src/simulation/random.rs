@@ -1,19 +1,14 @@
-//! Randomness by seed, and a digest that is the same on every machine.
+//! Randomness by seed.
 
 use std::sync::{Mutex, PoisonError};
 
 use leasehold_client::Random;
 
+use super::fingerprint::digest;
+
 /// A stream of its own for each purpose, so that one more draw here changes nothing there.
 pub(crate) fn stream(seed: u64, purpose: &str) -> fastrand::Rng {
     fastrand::Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ digest(purpose.as_bytes()))
-}
-
-/// FNV-1a (Fowler, Noll and Vo), 64 bits. For comparing what should be equal, not against an adversary.
-pub(crate) fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
 }
 
 /// A client's source of request ids and jitter.

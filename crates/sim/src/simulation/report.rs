@@ -7,6 +7,7 @@ use std::time::Duration;
 use leasehold_raft::{Change, Role};
 use leasehold_types::{EndReason, EventKind};
 
+use super::plan::FaultClass;
 use super::seen::Seen;
 
 /// Counts of what was seen. Those of several runs can be added up.
@@ -24,21 +25,31 @@ pub struct Figures {
     last_index: u64,
 }
 
-/// What must have happened at least once in a thousand seeds' worth of runs, or they prove little.
-const EXPECTED: [&str; 12] = [
-    "grants",
-    "claims queued",
-    "expiries",
-    "releases",
-    "cancels",
-    "leases lost by the clock",
-    "writes accepted",
-    "writes refused as stale",
-    "writes answered again",
-    "leader changes",
-    "snapshots installed",
-    "torn tails cut",
+/// What must have happened this often in a thousand seeds' worth of runs, or they prove little: about
+/// a third of what is usual.
+const EXPECTED: [(&str, u64); 19] = [
+    ("grants", 12_000),
+    ("claims queued", 14_000),
+    ("expiries", 1_000),
+    ("releases", 10_000),
+    ("cancels", 2_500),
+    ("waits over", 5_000),
+    ("leases lost by the clock", 700),
+    ("writes accepted", 20_000),
+    ("writes refused as stale", 60),
+    ("writes answered again", 400),
+    ("reads answered", 5_000),
+    ("leader changes", 2_000),
+    ("snapshots installed", 1_900),
+    ("torn tails cut", 10),
+    ("log files removed", 20_000),
+    ("nodes stopped by their disk", 800),
+    ("dead holders", 100),
+    ("dead holders through elections", 100),
+    ("hubs", 100),
 ];
+/// And each class of faults must have struck this often in a thousand seeds.
+const EXPECTED_OF_EACH_FAULT: u64 = 60;
 
 impl Figures {
     /// Of one run in which nothing happened yet.
@@ -51,7 +62,7 @@ impl Figures {
         self.events += 1;
         match seen {
             Seen::Applied { change, .. } => self.see_change(change),
-            Seen::Stands { role: Role::Leader, .. } => self.count("leader changes"),
+            Seen::Stands { role: Role::Leader, serves: true, .. } => self.count("leader changes"),
             Seen::Lost { reason: leasehold_client::LostReason::BoundPassed, .. } => {
                 self.count("leases lost by the clock");
             }
@@ -66,6 +77,7 @@ impl Figures {
             Seen::Booted { outcome: Err(_), .. } => self.count("nodes that refused to start"),
             Seen::Failed { .. } => self.count("nodes stopped by their disk"),
             Seen::Checked { .. } => self.count("checks"),
+            Seen::ReadAnswered { .. } => self.count("reads answered"),
             _ => {}
         }
     }
@@ -93,8 +105,14 @@ impl Figures {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    pub(crate) fn fault(&mut self, class: &str) {
-        *self.faults.entry(class.to_owned()).or_default() += 1;
+    pub(crate) fn count_many(&mut self, what: &'static str, many: u64) {
+        *self.counts.entry(what).or_default() += many;
+    }
+
+    pub(crate) fn fault(&mut self, class: FaultClass, times: u64) {
+        if times > 0 {
+            *self.faults.entry(class.to_string()).or_default() += times;
+        }
     }
 
     /// Adds another run's.
@@ -110,10 +128,25 @@ impl Figures {
         }
     }
 
-    /// What should have happened in this many runs and never did.
-    pub fn missing(&self) -> Vec<&'static str> {
-        let never = |what: &&str| self.counts.get(what).copied().unwrap_or(0) == 0;
-        EXPECTED.into_iter().filter(never).collect()
+    /// What should have happened more often in this many runs, in words.
+    pub fn missing(&self) -> Vec<String> {
+        let least = |of_a_thousand: u64| (self.seeds * of_a_thousand / 1_000).max(1);
+        let counts = EXPECTED.iter().map(|(what, often)| (*what, self.of(what), least(*often)));
+        let faults =
+            FaultClass::all().map(|class| (class.to_string(), least(EXPECTED_OF_EACH_FAULT)));
+        let faults = faults.map(|(class, least)| {
+            let struck = self.faults.get(&class).copied().unwrap_or(0);
+            (format!("fault {class}"), struck, least)
+        });
+        let counts = counts.map(|(what, seen, least)| (what.to_owned(), seen, least));
+        let few = counts.chain(faults).filter(|(_, seen, least)| seen < least);
+        few.map(|(what, seen, least)| format!("{what}: {seen}, at least {least} were due"))
+            .collect()
+    }
+
+    /// Faults of all classes.
+    pub fn faults_total(&self) -> u64 {
+        self.faults.values().sum()
     }
 
     /// How often something happened.

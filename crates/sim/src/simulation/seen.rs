@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_client::{AcquireError, LostReason, Validity};
+use leasehold_clock::Clock;
 use leasehold_fence::Mark;
 use leasehold_raft::{Change, Node, Role};
 use leasehold_types::{ClaimAnswer, FencingToken, RequestId, ResourceName, Revision};
@@ -14,7 +15,6 @@ use super::process::{SimProcesses, true_time};
 
 /// What happened.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "what no oracle asks for is still told in the story")]
 pub(crate) enum Seen {
     /// A fault began or ended, in words.
     Fault(String),
@@ -31,11 +31,11 @@ pub(crate) enum Seen {
     /// A node's state, looked at between two batches.
     State { node: u64, state: StateSeen },
     /// What a node says it is.
-    Stands { node: u64, term: u64, role: Role, applied: Option<u64> },
+    Stands { node: u64, term: u64, role: Role, applied: Option<u64>, serves: bool },
     /// An application wants a lease.
     Wished { client: u64, wish: u64, resource: ResourceName },
     /// A request id is about to be sent for the first time, for a wish.
-    Asked { client: u64, wish: u64, request: RequestId },
+    Asked { client: u64, wish: u64, request: RequestId, resource: ResourceName },
     /// A claim was answered as it stands.
     Answered { client: u64, claim: ClaimAnswer },
     /// An application has a lease, and what its library believes.
@@ -58,6 +58,10 @@ pub(crate) enum Seen {
     StoreOpened { contents: Vec<(ResourceName, StoredSeen)> },
     /// The store stopped for its disk.
     StoreFailed { why: String },
+    /// Somebody wants to know who holds a resource.
+    ReadAsked { client: u64, read: u64 },
+    /// And was told.
+    ReadAnswered { client: u64, read: u64, answer: ReadSeen },
 }
 
 /// A state between two batches.
@@ -82,6 +86,15 @@ pub(crate) struct StoredSeen {
     pub(crate) write: u64,
 }
 
+/// A resource as it stood at a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReadSeen {
+    pub(crate) resource: ResourceName,
+    pub(crate) revision: Revision,
+    /// Who held it; `None` when it was free.
+    pub(crate) token: Option<FencingToken>,
+}
+
 /// A belief and the clock that measures it.
 #[derive(Clone)]
 pub(crate) struct BeliefSeen {
@@ -90,11 +103,17 @@ pub(crate) struct BeliefSeen {
     pub(crate) clock: MachineClocks,
 }
 
+impl BeliefSeen {
+    /// How long it holds from now on, if nothing more is proven.
+    pub(crate) fn remaining(&self) -> Duration {
+        self.validity.bound().remaining(&self.clock.read())
+    }
+}
+
 /// Without the clock, which is a handle.
 impl std::fmt::Debug for BeliefSeen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use leasehold_clock::Clock;
-        write!(f, "{} for {:?}", self.resource, self.validity.bound().remaining(&self.clock.read()))
+        write!(f, "{} for {:?}", self.resource, self.remaining())
     }
 }
 

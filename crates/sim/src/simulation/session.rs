@@ -18,10 +18,11 @@ use leasehold_types::{Acquire, Fault, FencingToken, ResourceName};
 use tokio::sync::{mpsc, oneshot};
 
 use super::clocks::MachineClocks;
-use super::machine::{Said, Session as Knock};
 use super::network::{Network, PipeEnd, Place, pipe};
+use super::plan::Plant;
 use super::process::SimProcesses;
 use super::seen::{BeliefSeen, Reporter, Seen};
+use super::serving::{Said, Session as Knock};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const ROOM: usize = 64;
@@ -106,6 +107,7 @@ pub(crate) struct Session {
     next_node: u64,
     redial_at: Reading,
     faults_in_a_row: u32,
+    plant: Option<Plant>,
 }
 
 enum Event {
@@ -124,12 +126,13 @@ pub(crate) struct Parts {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) chance: fastrand::Rng,
     pub(crate) request_memory: Duration,
+    pub(crate) plant: Option<Plant>,
 }
 
 impl Session {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { client, nodes, clock, network, reporter, random, mut chance, request_memory } =
-            parts;
+        let (request_memory, plant) = (parts.request_memory, parts.plant);
+        let Parts { client, nodes, clock, network, reporter, random, mut chance, .. } = parts;
         let now = clock.read();
         let settings = Settings { request_timeout: Duration::from_secs(20), request_memory };
         let next_node = chance.u64(1..=nodes);
@@ -146,6 +149,7 @@ impl Session {
             redial_at: now,
             faults_in_a_row: 0,
             clock,
+            plant,
         }
     }
 
@@ -205,7 +209,10 @@ impl Session {
             return;
         };
         // Read before anything leaves: answers prove from here.
-        let before = self.clock.read();
+        let mut before = self.clock.read();
+        if self.plant == Some(Plant::HolderCountsFromLater) {
+            before = later(before, Duration::from_millis(600));
+        }
         for (attempt, command) in self.claims.take_messages(before, ROOM) {
             if let Command::Acquire(ask) = &command {
                 note_request(&mut self.seats, ask, self.client, &self.reporter);
@@ -370,6 +377,12 @@ impl Session {
     }
 }
 
+/// A reading that nobody has made.
+fn later(reading: Reading, by: Duration) -> Reading {
+    let Reading { monotonic, raw, boot } = reading;
+    Reading { monotonic: monotonic + by, raw: raw + by, boot: boot + by }
+}
+
 fn note_request(seats: &mut BTreeMap<u64, Seat>, ask: &Acquire, client: u64, reporter: &Reporter) {
     let waiting = seats
         .iter_mut()
@@ -379,6 +392,7 @@ fn note_request(seats: &mut BTreeMap<u64, Seat>, ask: &Acquire, client: u64, rep
         && !seat.requests.contains(&ask.request)
     {
         seat.requests.push(ask.request);
-        reporter.say(Seen::Asked { client, wish: *wish, request: ask.request });
+        let (wish, request, resource) = (*wish, ask.request, ask.resource.clone());
+        reporter.say(Seen::Asked { client, wish, request, resource });
     }
 }

@@ -130,10 +130,17 @@ impl Store {
                 _ => held.clone(),
             },
             What::Put { sequence, value } => match self.admit(held.mark, *token, *sequence) {
+                Err(_) if self.plant == Some(Plant::StoreSaysYesToStale) => {
+                    return Ok((Ok(held.value), None));
+                }
                 Err(stale) => return Ok((Err(stale), None)),
                 Ok(Admitted::Repeat) => return Ok((Ok(held.value), None)),
                 Ok(Admitted::Accept(mark)) => {
-                    StoredSeen { mark, written_under: Some(*token), value: *value, write: *write }
+                    let written_under = match self.plant {
+                        Some(Plant::StoreKeepsAnotherToken) => held.written_under.or(Some(*token)),
+                        _ => Some(*token),
+                    };
+                    StoredSeen { mark, written_under, value: *value, write: *write }
                 }
             },
         };

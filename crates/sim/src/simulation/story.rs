@@ -1,11 +1,11 @@
-//! What happened, for people, and its hash, for comparing two runs byte by byte.
+//! What happened, for people, and its fingerprint, for comparing two runs.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use leasehold_raft::Change;
 
-use super::random::digest;
+use super::fingerprint::Fingerprint;
 use super::seen::Seen;
 
 /// How much of a story is kept to be told after a failure.
@@ -15,9 +15,16 @@ const KEPT: usize = 60;
 #[derive(Debug, Default)]
 pub(crate) struct Story {
     print: bool,
-    hash: u64,
-    lines: u64,
-    last: VecDeque<String>,
+    fingerprint: Fingerprint,
+    last: VecDeque<(Duration, Told)>,
+}
+
+/// What is kept of an event: words only where the event would not keep, for it looks at something that
+/// goes on.
+#[derive(Debug)]
+enum Told {
+    Event(Box<Seen>),
+    Words(String),
 }
 
 impl Story {
@@ -27,35 +34,51 @@ impl Story {
     }
 
     pub(crate) fn tell(&mut self, at: Duration, seen: &Seen) {
-        let line = format!("{:>12.6} {seen:?}", at.as_secs_f64());
-        self.hash = self.hash.rotate_left(5) ^ digest(line.as_bytes());
-        self.lines += 1;
+        self.fingerprint.see(at, seen);
         if self.print {
-            println!("{line}");
+            println!("{}", line(at, &format!("{seen:?}")));
         }
         if is_worth_telling(seen) {
             if self.last.len() == KEPT {
                 self.last.pop_front();
             }
-            self.last.push_back(line);
+            self.last.push_back((at, keep(seen)));
         }
     }
 
     pub(crate) fn hash(&self) -> u64 {
-        self.hash ^ self.lines
+        self.fingerprint.number()
     }
 
     pub(crate) fn shortened(&self) -> Vec<String> {
-        self.last.iter().cloned().collect()
+        let told = self.last.iter().map(|(at, told)| match told {
+            Told::Event(seen) => line(*at, &format!("{seen:?}")),
+            Told::Words(words) => line(*at, words),
+        });
+        told.collect()
+    }
+}
+
+fn line(at: Duration, what: &str) -> String {
+    format!("{:>12.6} {what}", at.as_secs_f64())
+}
+
+fn keep(seen: &Seen) -> Told {
+    match seen {
+        Seen::Granted { .. } | Seen::Booted { .. } => Told::Words(format!("{seen:?}")),
+        _ => Told::Event(Box::new(seen.clone())),
     }
 }
 
 /// Not: what only moved time, and what says again what was said.
 fn is_worth_telling(seen: &Seen) -> bool {
     match seen {
-        Seen::State { .. } | Seen::Answered { .. } | Seen::Checked { .. } | Seen::Proven { .. } => {
-            false
-        }
+        Seen::State { .. }
+        | Seen::Answered { .. }
+        | Seen::Checked { .. }
+        | Seen::Proven { .. }
+        | Seen::ReadAsked { .. }
+        | Seen::ReadAnswered { .. } => false,
         Seen::Applied { change, .. } => {
             !matches!(&**change, Change::Batch(batch) if batch.events.is_empty())
         }

@@ -4,31 +4,29 @@
 //! order, and is judged at once. After the time of faults everything is mended, and what is left of
 //! the run must make progress (see `healing`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use leasehold_client::Random;
+use leasehold_disk::DiskId;
 use leasehold_disk::fake::FakeDisk;
-use leasehold_disk::{BootId, Disk, DiskId, RecordStream, StreamOptions};
-use leasehold_raft::{AsyncRuntime, Execution, Limits, Member, Node, NodeConfig};
+use leasehold_raft::{AsyncRuntime, Node, Role};
 use openraft_rt_sim::SimRuntime;
 use tokio::sync::mpsc;
 
-use super::application::Application;
 use super::clocks::MachineClocks;
-use super::lying_disk::LyingDisk;
-use super::network::{Network, Place};
+use super::network::{Did, Network, Place};
 use super::oracles::{Court, Violation};
 use super::plan::{FaultClass, Plan, Plant};
-use super::process::{self, Pid, SimProcesses, true_time};
-use super::random::{self, PoorRandom, SeededRandom};
+use super::process::{Pid, SimProcesses, true_time};
+use super::random;
 use super::report::Figures;
 use super::seen::{Reporter, Seen};
-use super::session::{Parts, Session};
 use super::story::Story;
-use super::{machine, store};
+
+/// The name of every simulated cluster.
+pub(crate) const CLUSTER: &str = "simulated";
 
 /// A node's machine, whether a process runs on it or not.
 pub(crate) struct Machine {
@@ -40,15 +38,22 @@ pub(crate) struct Machine {
     pub(crate) boots: u64,
     /// Yesterday's disk, or the true one while another is in.
     pub(crate) put_aside: Option<(FakeDisk, DiskId)>,
-    /// It forgot, or refuses to start: no member of any majority any more.
+    /// It forgot, or may refuse to start: no member of any majority any more.
     pub(crate) out: bool,
+    /// How often it may still be started, where that is limited: an old copy of a disk once. Started
+    /// again, it counts one start more than its peers know of and is believed, which is an open bug.
+    pub(crate) starts_left: Option<u64>,
+    /// The power is going to fail in the middle of an operation.
+    pub(crate) power_fails: bool,
+    /// It is out for a flipped bit: if it starts all the same, the bit did no harm.
+    pub(crate) flipped: bool,
 }
 
 /// A client's machine.
 pub(crate) struct ClientMachine {
     pub(crate) clocks: MachineClocks,
     pub(crate) pid: Option<Pid>,
-    lives: u64,
+    pub(crate) lives: u64,
 }
 
 /// The store's machine.
@@ -71,6 +76,7 @@ pub(crate) enum Due {
     WakeUp(Place),
     Mend(Vec<(Place, Place)>),
     Cut(Vec<(Place, Place)>),
+    HearReplies(Place),
     EndSlew(Place),
     RoomAgain(u64),
     TrueDiskAgain(u64),
@@ -92,7 +98,9 @@ pub(crate) struct World {
     court: Court,
     agenda: BTreeMap<(Duration, u64), Due>,
     agenda_count: u64,
-    numbers: Arc<AtomicU64>,
+    pub(crate) numbers: Arc<AtomicU64>,
+    /// Terms in which somebody led and served.
+    terms_led: BTreeSet<u64>,
 }
 
 impl World {
@@ -109,6 +117,7 @@ impl World {
             agenda: BTreeMap::new(),
             agenda_count: 0,
             numbers: Arc::default(),
+            terms_led: BTreeSet::new(),
             healing: false,
             plan,
             chance,
@@ -123,8 +132,34 @@ impl World {
         self.people();
         let faults_end = self.plan.faults_last;
         self.later(Duration::from_secs(2), Due::Strike);
-        self.live_until(faults_end).await?;
-        self.heal().await
+        let held = self.live_until(faults_end).await;
+        self.count_weather();
+        held?;
+        let healed = self.heal().await;
+        self.count_log_files();
+        healed
+    }
+
+    /// Files of logs that were filled and then purged.
+    fn count_log_files(&mut self) {
+        for machine in self.machines.values() {
+            let names = machine.disk.names();
+            let numbers = names.iter().filter_map(|name| name.strip_prefix("segment-"));
+            let first = numbers.filter_map(|number| number.parse::<u64>().ok()).min();
+            let removed = first.map_or(0, |first| first.saturating_sub(1));
+            self.figures.count_many("log files removed", removed);
+        }
+    }
+
+    /// What is there all the time strikes without being asked to.
+    fn count_weather(&mut self) {
+        let Did { lost, slowed, doubled } = self.network.did();
+        self.figures.fault(FaultClass::Loss, lost);
+        self.figures.fault(FaultClass::Delay, slowed);
+        self.figures.fault(FaultClass::Repeat, doubled);
+        for class in [FaultClass::ClockRates, FaultClass::ClockRatesBeyond, FaultClass::SlowDisk] {
+            self.figures.fault(class, u64::from(self.plan.has(class)));
+        }
     }
 
     /// Machines with clocks as wrong as the plan says, and processes on all of them.
@@ -139,6 +174,9 @@ impl World {
                 boots: 0,
                 put_aside: None,
                 out: false,
+                flipped: false,
+                power_fails: false,
+                starts_left: None,
             };
             self.machines.insert(id, machine);
             self.start_node(id);
@@ -190,6 +228,9 @@ impl World {
         if let Ok(Some((at, seen))) = SimRuntime::timeout(wait, self.seen.recv()).await {
             self.see(at, seen)?;
         }
+        while let Ok((at, seen)) = self.seen.try_recv() {
+            self.see(at, seen)?;
+        }
         while let Some(entry) = self.agenda.first_entry()
             && entry.key().0 <= true_time()
         {
@@ -207,6 +248,9 @@ impl World {
             Seen::Booted { node, outcome: Ok(handle) } => {
                 if let Some(machine) = self.machines.get_mut(&node) {
                     machine.node = Some(handle);
+                    if std::mem::take(&mut machine.flipped) {
+                        machine.out = false;
+                    }
                 }
             }
             Seen::Booted { node, outcome: Err(_) } => self.refused_to_start(node),
@@ -217,10 +261,18 @@ impl World {
                 self.kill_node(node, false);
                 self.later(Duration::from_millis(500), Due::StartNode(node));
             }
+            Seen::Stands { term, role: Role::Leader, serves: true, .. } => {
+                self.terms_led.insert(term);
+            }
             Seen::StoreFailed { .. } => self.later(Duration::from_millis(50), Due::KillStore),
             _ => {}
         }
         Ok(())
+    }
+
+    /// How many leaderships have served so far.
+    pub(crate) fn leaderships(&self) -> u32 {
+        u32::try_from(self.terms_led.len()).unwrap_or(u32::MAX)
     }
 
     /// A full disk has room again some day; what is damaged stays so.
@@ -231,148 +283,5 @@ impl World {
         {
             self.later(Duration::from_secs(1), Due::StartNode(node));
         }
-    }
-
-    pub(crate) fn start_node(&mut self, id: u64) {
-        let (plan, reporter, network) = (&self.plan, self.reporter.clone(), self.network.clone());
-        let Some(machine) = self.machines.get_mut(&id).filter(|machine| machine.pid.is_none())
-        else {
-            return;
-        };
-        machine.boots += 1;
-        let pid = process::new_process();
-        machine.pid = Some(pid);
-        if machine.boots > 1 && tears(machine) {
-            self.figures.count("torn tails cut");
-        }
-        let lies = plan.plant == Some(Plant::SyncLies);
-        let mount = machine.disk.mount();
-        let disk: Arc<dyn Disk> = if lies { Arc::new(LyingDisk(mount)) } else { mount };
-        let boot = machine::Boot {
-            pid,
-            config: node_config(plan, id, machine.boots),
-            fresh_disk: machine.disk_id,
-            disk,
-            clocks: machine.clocks.clone(),
-            network,
-            reporter,
-            plant: plan.plant,
-        };
-        process::spawn_in(pid, machine::run(boot));
-    }
-
-    /// SIGKILL, or a power cut.
-    pub(crate) fn kill_node(&mut self, id: u64, power: bool) {
-        let Some(machine) = self.machines.get_mut(&id) else { return };
-        let Some(pid) = machine.pid.take() else { return };
-        machine.node = None;
-        self.network.detach(id);
-        process::kill(pid);
-        match power {
-            true => machine.disk.crash(),
-            false => machine.disk.kill_process(),
-        }
-    }
-
-    pub(crate) fn start_store(&mut self) {
-        if self.store.pid.is_some() {
-            return;
-        }
-        let pid = process::new_process();
-        self.store.pid = Some(pid);
-        let boot = store::Boot {
-            pid,
-            disk: self.store.disk.mount(),
-            network: self.network.clone(),
-            reporter: self.reporter.clone(),
-            sync: self.plan.sync,
-            plant: self.plan.plant,
-        };
-        process::spawn_in(pid, store::run(boot));
-    }
-
-    pub(crate) fn kill_store(&mut self) {
-        if let Some(pid) = self.store.pid.take() {
-            process::kill(pid);
-            self.store.disk.crash();
-        }
-    }
-
-    pub(crate) fn start_client(&mut self, id: u64) {
-        let (plan, stop_at) = (&self.plan, self.plan.faults_last + Duration::from_secs(5));
-        let Some(machine) = self.clients.get_mut(&id).filter(|machine| machine.pid.is_none())
-        else {
-            return;
-        };
-        machine.lives += 1;
-        let life = machine.lives;
-        let pid = process::new_process();
-        machine.pid = Some(pid);
-        let stream = |what: &str| random::stream(plan.seed, &format!("{what} {id} {life}"));
-        let poor = plan.plant == Some(Plant::RequestIdsRepeat);
-        let ids: Arc<dyn Random> = match poor {
-            true => Arc::new(PoorRandom::default()),
-            false => Arc::new(SeededRandom::new(stream("ids"))),
-        };
-        let session = Session::new(Parts {
-            client: id,
-            nodes: plan.nodes,
-            clock: machine.clocks.clone(),
-            network: self.network.clone(),
-            reporter: self.reporter.clone(),
-            random: ids,
-            chance: stream("session"),
-            request_memory: Duration::from_millis(plan.settings.ended_memory_ms),
-        });
-        let (asks, asked) = mpsc::unbounded_channel();
-        process::spawn_in(pid, session.run(asked));
-        for job in 0..plan.jobs {
-            let application = Application {
-                client: id,
-                asks: asks.clone(),
-                network: self.network.clone(),
-                reporter: self.reporter.clone(),
-                resources: plan.resources,
-                ttl_ms: plan.ttl_ms,
-                numbers: self.numbers.clone(),
-                random: stream(&format!("job {job}")),
-                pauses: plan.has(FaultClass::ClientPause),
-                plant: plan.plant,
-                poor_ids: poor,
-            };
-            process::spawn_in(pid, application.run(stop_at));
-        }
-    }
-
-    pub(crate) fn kill_client(&mut self, id: u64) {
-        if let Some(pid) = self.clients.get_mut(&id).and_then(|machine| machine.pid.take()) {
-            process::kill(pid);
-        }
-    }
-}
-
-/// Whether the node will find a torn tail: looked at on a copy.
-fn tears(machine: &Machine) -> bool {
-    let copy = machine.disk.image().mount();
-    let opened = RecordStream::open(copy, StreamOptions::new(machine.disk_id));
-    opened.is_ok_and(|(_, _, report)| report.torn.is_some())
-}
-
-fn node_config(plan: &Plan, id: u64, boots: u64) -> NodeConfig {
-    let member = |id| Member {
-        node_id: id,
-        client_address: format!("client-{id}:1"),
-        peer_address: format!("peer-{id}:1"),
-    };
-    NodeConfig {
-        cluster_id: "simulated".to_owned(),
-        node_id: id,
-        members: (1..=plan.nodes).map(|id| (id, member(id))).collect(),
-        timing: plan.timing.clone(),
-        limits: Limits::default(),
-        snapshots: plan.snapshots.clone(),
-        boot_id: BootId((u128::from(id) << 64 | u128::from(boots)).to_le_bytes()),
-        execution: Execution::Tasks { sync: plan.sync },
-        settings: plan.settings.clone(),
     }
 }

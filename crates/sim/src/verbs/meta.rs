@@ -3,31 +3,38 @@
 use std::ops::Range;
 use std::process::{Command, ExitCode};
 
+use super::seeds;
+
 /// Runs each seed in two processes and compares what they saw
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit codes:
-  0  every seed told the same story twice, byte for byte
+  0  every seed told the same story twice
   1  one did not
 
 Example:
   leasehold-sim meta --seeds 0..200")]
 pub(crate) struct MetaArgs {
     /// The seeds, the last one not included
-    #[arg(long, value_name = "FROM..TO", value_parser = super::sweep::seeds)]
+    #[arg(long, value_name = "FROM..TO", value_parser = seeds::parse)]
     seeds: Range<u64>,
+
+    /// Seeds to run at the same time
+    #[arg(long, default_value_t = seeds::all_cores())]
+    threads: usize,
 }
 
 pub(crate) fn run(args: &MetaArgs) -> ExitCode {
     let (mut same, mut all) = (0, 0);
-    for seed in args.seeds.clone() {
-        let (first, second) = (hash(seed), hash(seed));
+    let twice = |seed| (hash(seed), hash(seed));
+    seeds::each(&args.seeds, args.threads, twice, |seed, (first, second)| {
         all += 1;
         match first.is_some() && first == second {
             true => same += 1,
             false => println!("seed {seed} told two stories: {first:?} and {second:?}"),
         }
-    }
+        true
+    });
     println!("{same} of {all} seeds told the same story twice");
     if same == all { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }

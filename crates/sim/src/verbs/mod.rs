@@ -2,5 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod meta;
+pub(crate) mod plants;
 pub(crate) mod run;
+mod seeds;
 pub(crate) mod sweep;

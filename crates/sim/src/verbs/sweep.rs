@@ -1,30 +1,35 @@
-//! `leasehold-sim sweep`: many seeds of the simulated cluster, on several threads.
+//! `leasehold-sim sweep`: many seeds of the simulated cluster, on all cores.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use leasehold_sim::simulation::{self, Ended, Figures, Options, Plant};
+use leasehold_sim::simulation::{self, Figures, Options, Plant};
+use serde_json::json;
+
+use super::seeds;
 
 /// Runs the simulated cluster from many seeds
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit codes:
   0  every property held in every run, and enough happened to mean something
-  1  a property did not hold, or something that should happen never did
+  1  a property did not hold, or less happened than is due in so many runs
+  2  the arguments are wrong, or the figures cannot be written
+
+The last line is the figures as one JSON object.
 
 Examples:
-  leasehold-sim sweep --seeds 0..2000
-  leasehold-sim sweep --seeds 0..100 --plant sync-lies")]
+  leasehold-sim sweep --seeds 0..2000 --json figures.json
+  leasehold-sim sweep --seeds 0..100 --few --plant sync-lies")]
 pub(crate) struct SweepArgs {
     /// The seeds, the last one not included
-    #[arg(long, value_name = "FROM..TO", value_parser = seeds)]
+    #[arg(long, value_name = "FROM..TO", value_parser = seeds::parse)]
     seeds: Range<u64>,
 
     /// Threads to run them on
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = seeds::all_cores())]
     threads: usize,
 
     /// A known bug: every seed that notices it is told
@@ -38,82 +43,69 @@ pub(crate) struct SweepArgs {
     /// Do not ask that enough happened
     #[arg(long)]
     few: bool,
-}
 
-pub(super) fn seeds(text: &str) -> Result<Range<u64>, String> {
-    let (from, to) = text.split_once("..").ok_or("write FROM..TO, such as 0..100")?;
-    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
-    let range = number(from)?..number(to)?;
-    match range.is_empty() {
-        true => Err("there is no seed in it".to_owned()),
-        false => Ok(range),
-    }
+    /// Write the figures to this file too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &SweepArgs) -> ExitCode {
     let started = Instant::now();
-    let (next, failed) = (AtomicU64::new(args.seeds.start), AtomicU64::new(0));
-    let (results, ended) = mpsc::channel();
-    let mut figures = Figures::default();
-    std::thread::scope(|scope| {
-        for _ in 0..args.threads.max(1) {
-            let (results, next, failed) = (results.clone(), &next, &failed);
-            scope.spawn(move || work(args, next, failed, &results));
+    let (mut figures, mut failed) = (Figures::default(), 0);
+    let options = |seed| Options { seed, plant: args.plant, ..Options::default() };
+    let work = |seed| simulation::run(&options(seed));
+    seeds::each(&args.seeds, args.threads, work, |seed, ended| {
+        figures.add(&ended.figures);
+        if let Some(violation) = &ended.violation {
+            failed += 1;
+            match args.plant {
+                Some(_) => {
+                    println!("seed {seed} noticed it: {}: {}", violation.oracle, violation.what);
+                }
+                None => super::run::tell(&options(seed), &ended, true),
+            }
         }
-        drop(results);
-        for (options, end) in ended {
-            figures.add(&end.figures);
-            tell_progress(args, &figures, &options, &end);
-        }
+        failed < args.failures
     });
-    let took = started.elapsed().as_secs_f64();
+    let took = started.elapsed();
     println!("{figures}");
-    let speed = figures.simulated.as_secs_f64() / took;
-    println!("{took:.1} s on {} threads: {speed:.0} times real time", args.threads);
+    let speed = figures.simulated.as_secs_f64() / took.as_secs_f64();
+    println!("{:.1} s on {} threads: {speed:.0} times real time", took.as_secs_f64(), args.threads);
     let missing = if args.few { Vec::new() } else { figures.missing() };
-    for what in &missing {
-        println!("NEVER SEEN {what}");
-    }
-    let failed = failed.load(Ordering::Relaxed);
+    missing.iter().for_each(|what| println!("TOO FEW {what}"));
     println!("{failed} of {} seeds failed", figures.seeds);
+    let line = in_one_line(&figures, failed, took);
+    println!("{line}");
+    if let Some(file) = &args.json
+        && let Err(error) = std::fs::write(file, format!("{line}\n"))
+    {
+        eprintln!("{} cannot be written: {error}", file.display());
+        return ExitCode::from(2);
+    }
     match failed == 0 && missing.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(1),
     }
 }
 
-fn work(
-    args: &SweepArgs,
-    next: &AtomicU64,
-    failed: &AtomicU64,
-    results: &mpsc::Sender<(Options, Ended)>,
-) {
-    loop {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= args.seeds.end || failed.load(Ordering::Relaxed) >= args.failures {
-            return;
-        }
-        let options = Options { seed, plant: args.plant, ..Options::default() };
-        let ended = simulation::run(&options);
-        if ended.violation.is_some() {
-            failed.fetch_add(1, Ordering::Relaxed);
-        }
-        if results.send((options, ended)).is_err() {
-            return;
-        }
-    }
-}
-
-fn tell_progress(args: &SweepArgs, figures: &Figures, options: &Options, ended: &Ended) {
-    match &ended.violation {
-        Some(violation) if args.plant.is_some() => {
-            println!("seed {} noticed it: {}: {}", options.seed, violation.oracle, violation.what);
-        }
-        Some(_) => super::run::tell(options, ended, true),
-        None if figures.seeds.is_multiple_of(100) => {
-            let total = args.seeds.end - args.seeds.start;
-            eprintln!("{} of {total} seeds", figures.seeds);
-        }
-        None => {}
-    }
+/// The figures for a ledger.
+fn in_one_line(figures: &Figures, failures: u64, took: Duration) -> serde_json::Value {
+    let hours = figures.simulated.as_secs_f64() / 3_600.0;
+    json!({
+        "seeds": figures.seeds,
+        "simulated_hours": (hours * 1_000.0).round() / 1_000.0,
+        "seconds": took.as_secs(),
+        "faults": figures.faults_total(),
+        "faults_by_class": figures.faults,
+        "grants": figures.of("grants"),
+        "expiries": figures.of("expiries"),
+        "writes_accepted": figures.of("writes accepted"),
+        "stale_refused": figures.of("writes refused as stale"),
+        "duplicates_answered": figures.of("writes answered again"),
+        "reads": figures.of("reads answered"),
+        "leader_changes": figures.of("leader changes"),
+        "snapshots_installed": figures.of("snapshots installed"),
+        "torn_tails_cut": figures.of("torn tails cut"),
+        "failures": failures,
+    })
 }

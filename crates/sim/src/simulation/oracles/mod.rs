@@ -19,6 +19,8 @@ mod s05_store;
 mod s06_no_lost_update;
 mod s07_one_claim_one_answer;
 mod s08_definite;
+mod s09_reads;
+mod s10_order;
 mod s11_replication;
 
 use std::time::Duration;
@@ -81,13 +83,15 @@ impl Court {
         if !plan.has(FaultClass::ClockRatesBeyond) {
             oracles.push(Box::new(c1_belief::BeliefInsideLease::default()));
         }
-        let rest: [Box<dyn Oracle>; 7] = [
+        let rest: [Box<dyn Oracle>; 9] = [
             Box::new(s01_unique::OneTokenOneClaim::default()),
             Box::new(s02_real_time::LaterIsLarger::default()),
             Box::new(s05_store::AcknowledgedSurvives::default()),
             Box::new(s06_no_lost_update::NoLostUpdate::default()),
             Box::new(s07_one_claim_one_answer::OneAnswer::default()),
             Box::new(s08_definite::DefiniteIsDefinite::default()),
+            Box::new(s09_reads::ReadsAreCurrent::default()),
+            Box::new(s10_order::ToldFirstServedFirst::default()),
             Box::new(s11_replication::Replication::default()),
         ];
         oracles.extend(rest);

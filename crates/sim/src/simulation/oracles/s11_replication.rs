@@ -37,7 +37,7 @@ impl Oracle for Replication {
                     _ => {}
                 }
             }
-            Seen::Stands { node, term, role, applied } => {
+            Seen::Stands { node, term, role, applied, .. } => {
                 self.stands(*node, *term, *role, *applied)?
             }
             _ => {}

@@ -1,0 +1,161 @@
+//! Disks that fail, lose power, lose bits and lose everything.
+
+use std::time::Duration;
+
+use leasehold_disk::fake::FakeDisk;
+use leasehold_disk::{DiskId, Identity, PeerMemory};
+
+use super::super::plan::{FaultClass, Plant};
+use super::super::seen::Seen;
+use super::super::world::{CLUSTER, Due, Machine, World};
+
+impl World {
+    pub(super) fn power_cut_in_write(&mut self, id: u64) -> Option<String> {
+        self.machines[&id].pid?;
+        let operation = self.chance.u64(1..40);
+        let machine = self.machines.get_mut(&id)?;
+        machine.disk.lose_power_at(operation);
+        machine.power_fails = true;
+        self.reporter.say(Seen::DiskHurt { node: id });
+        let after = self.ms(100..2_000);
+        self.later(after, Due::KillNode(id, true));
+        Some(format!("node {id} at its operation {operation} from now"))
+    }
+
+    pub(super) fn hurt_disk(&mut self, id: u64, class: FaultClass) -> Option<String> {
+        self.machines[&id].pid?;
+        let operation = self.chance.u64(1..30);
+        let disk = self.machines[&id].disk.clone();
+        match class {
+            FaultClass::FailedSync => disk.fail_sync_at(operation),
+            FaultClass::FailedWrite => disk.fail_write_at(operation),
+            _ => {
+                let names = disk.names();
+                let lengths = names.iter().filter_map(|name| Some(disk.contents(name)?.len()));
+                disk.set_capacity(Some(lengths.sum::<usize>() as u64));
+                let long = self.ms(500..8_000);
+                self.later(long, Due::RoomAgain(id));
+            }
+        }
+        self.reporter.say(Seen::DiskHurt { node: id });
+        Some(format!("node {id}, operation {operation} from now"))
+    }
+
+    /// Only ever one node of a run forgets: what a majority forgot nobody can know.
+    pub(super) fn lose_memory(&mut self, class: FaultClass) -> Option<String> {
+        let victim = self.plan.seed % self.plan.nodes + 1;
+        let lies = self.plan.plant == Some(Plant::WipedNodeKeepsItsIdentity);
+        let machine = self.machines.get_mut(&victim)?;
+        machine.pid?;
+        if machine.out || (machine.put_aside.is_some() && class != FaultClass::OldDisk) {
+            return None;
+        }
+        if class == FaultClass::OldDisk && machine.put_aside.is_none() {
+            machine.put_aside = Some((machine.disk.image(), machine.disk_id));
+            // Its later start is what peers can tell the copy by.
+            self.perform(Due::KillNode(victim, false));
+            return Some(format!("a copy of node {victim}'s disk is made"));
+        }
+        if class == FaultClass::OldDisk && !self.later_start_is_known(victim) {
+            return None;
+        }
+        self.reporter.say(Seen::DiskHurt { node: victim });
+        self.kill_node(victim, false);
+        let seed = self.chance.u64(..);
+        let machine = self.machines.get_mut(&victim)?;
+        match class {
+            FaultClass::BitFlip => {
+                let (name, bit) = some_bit(&machine.disk, seed)?;
+                machine.disk.flip_bit(&name, bit).ok()?;
+                (machine.out, machine.flipped) = (true, true);
+                self.later(Duration::from_millis(100), Due::StartNode(victim));
+                return Some(format!("bit {bit} of {name} on node {victim}"));
+            }
+            FaultClass::WipedDisk => {
+                let kept = std::mem::replace(&mut machine.disk, FakeDisk::new(seed));
+                machine.put_aside = Some((kept, machine.disk_id));
+                if !lies {
+                    machine.disk_id = DiskId([0xEE; 16]);
+                }
+            }
+            _ => {
+                let (old, id) = machine.put_aside.take()?;
+                let kept = std::mem::replace(&mut machine.disk, old);
+                machine.put_aside = Some((kept, machine.disk_id));
+                machine.disk_id = id;
+                machine.disk.crash();
+                machine.starts_left = Some(1);
+            }
+        }
+        machine.out = true;
+        if lies {
+            forge_identity(machine);
+        }
+        self.later(Duration::from_millis(100), Due::StartNode(victim));
+        if !lies {
+            let long = self.ms(2_000..9_000);
+            self.later(long, Due::TrueDiskAgain(victim));
+        }
+        Some(format!("node {victim}"))
+    }
+
+    /// Whether every majority with the old copy in it has a member that knows of a later start: what
+    /// nobody in a majority knows, nobody can tell it.
+    fn later_start_is_known(&self, victim: u64) -> bool {
+        let Some((old, id)) = &self.machines[&victim].put_aside else { return false };
+        let claimed = Identity::claim(&*old.image().mount(), CLUSTER, victim, *id);
+        let Ok(claimed) = claimed else { return false };
+        let knows = |other: &u64| {
+            let memory = PeerMemory::open(self.machines[other].disk.image().mount());
+            memory.is_ok_and(|memory| {
+                memory.seen().any(|(node, disk, incarnation, _)| {
+                    node == victim && disk == *id && incarnation >= claimed.incarnation
+                })
+            })
+        };
+        let unaware = self.others(victim).filter(|other| !knows(other)).count() as u64;
+        unaware < self.plan.nodes / 2
+    }
+
+    pub(super) fn true_disk_again(&mut self, id: u64) {
+        self.kill_node(id, false);
+        let Some(machine) = self.machines.get_mut(&id) else { return };
+        if let Some((disk, disk_id)) = machine.put_aside.take() {
+            (machine.disk, machine.disk_id, machine.out) = (disk, disk_id, false);
+            machine.starts_left = None;
+        }
+        self.later(Duration::from_millis(200), Due::StartNode(id));
+    }
+
+    pub(super) fn store_power_cut(&mut self) -> Option<String> {
+        self.store.pid?;
+        let operation = self.chance.u64(1..20);
+        self.store.disk.lose_power_at(operation);
+        let after = self.ms(10..1_000);
+        self.later(after, Due::KillStore);
+        Some(format!("at its operation {operation} from now"))
+    }
+}
+
+/// A bit of a file that holds something: near its start, or anywhere.
+fn some_bit(disk: &FakeDisk, seed: u64) -> Option<(String, u64)> {
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let names = disk.names();
+    let name = chance.choice(&names)?.clone();
+    let bytes = disk.contents(&name)?;
+    let used = bytes.iter().rposition(|byte| *byte != 0)? as u64 + 1;
+    Some((name, chance.u64(0..used * 8)))
+}
+
+/// What no operator should do: a fresh disk that claims to be the old one.
+fn forge_identity(machine: &mut Machine) {
+    for _ in 0..=machine.boots {
+        // The disk is empty and whole, so each claim succeeds and counts one start.
+        let _ = Identity::claim(
+            &*machine.disk.mount(),
+            CLUSTER,
+            u64::from(machine.disk_id.0[0]),
+            machine.disk_id,
+        );
+    }
+}
