@@ -34,6 +34,7 @@ pub(crate) fn judge(rig: &mut Rig, totals: &[Total]) -> Outcome<()> {
         rig.tally.add(name, report.counts.get(name).unwrap_or_default());
     }
     rig.tally.add("stale refused", report.counts.stale_refused);
+    rig.tally.add("duplicates answered", report.counts.duplicates_answered);
     rig.tally.add("lines of history", report.counts.lines);
     rig.tally.add("unknown outcomes", report.counts.unknowns);
     if !report.is_clean() {
@@ -89,7 +90,7 @@ fn add_up(rig: &mut Rig, total: &Total, increments: &[Increment]) {
         rig.tally.add("lost by the control", account.lost());
         return;
     }
-    rig.tally.add("increments", account.acknowledged);
+    rig.tally.add("acknowledged increments", account.acknowledged);
     rig.tally.add("increments unknown", account.unknown);
     rig.tally.add("increments refused", account.refused);
     rig.tally.add("lost increments", account.lost());

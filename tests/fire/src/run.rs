@@ -85,7 +85,7 @@ async fn campaign(
         }
         if told.elapsed() > Duration::from_secs(30) {
             told = Instant::now();
-            let counts = ["kills", "pauses", "partitions"].map(|name| rig.tally.get(name));
+            let counts = ["sigkills", "pauses", "partitions"].map(|name| rig.tally.get(name));
             let [kills, pauses, partitions] = counts;
             println!(
                 "{:>4} s: {kills} kills, {pauses} pauses, {partitions} partitions, {} complaints",

@@ -80,7 +80,7 @@ pub(crate) async fn run(args: EioArgs) -> Outcome<bool> {
         }
         println!("{script:?}: every sync up to the {call}th of a thread has failed once");
     }
-    let least = [("syncs failed", 20 / args.step), ("acknowledged before", 20 / args.step)];
+    let least = [("failed syncs", 20 / args.step), ("acknowledged before", 20 / args.step)];
     complaints.extend(verdict::too_little(&tally, &least, 1.0));
     verdict::tell("eio", 0, started.elapsed(), &tally, &complaints, args.json.as_deref())?;
     directory.close(complaints.is_empty())?;
@@ -106,7 +106,7 @@ impl Trial<'_> {
         let errors = trace::errors(&self.trace)?;
         let title = format!("{:?}, sync {}", self.script, self.call);
         if let Some(first) = errors.iter().min() {
-            tally.add("syncs failed", errors.len() as u64);
+            tally.add("failed syncs", errors.len() as u64);
             tally.add(
                 "acknowledged before",
                 sent.iter().filter(|one| one.acknowledged).count() as u64,

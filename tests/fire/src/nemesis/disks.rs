@@ -50,7 +50,7 @@ fn fill(path: &Path) -> Outcome<bool> {
 pub(super) async fn corrupt(rig: &mut Rig) -> Outcome<()> {
     let at = rig.random.usize(..rig.cluster.nodes.len());
     let really = rig.cluster.nodes[at].kill()?;
-    rig.tally.add("kills", u64::from(really));
+    rig.tally.add("sigkills", u64::from(really));
     let data = rig.cluster.nodes[at].data.clone();
     let files: Vec<PathBuf> = files(&data)?;
     if files.is_empty() {

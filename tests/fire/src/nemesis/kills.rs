@@ -6,7 +6,7 @@ use crate::Outcome;
 use crate::rig::Rig;
 
 fn killed(rig: &mut Rig, whom: &str, really: bool) {
-    rig.tally.add("kills", u64::from(really));
+    rig.tally.add("sigkills", u64::from(really));
     rig.tally.add(whom, u64::from(really));
 }
 

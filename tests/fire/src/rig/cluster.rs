@@ -64,7 +64,7 @@ impl Machine {
         (&self.program, &self.arguments)
     }
 
-    /// SIGKILL and a new start.
+    /// SIGKILL. False when it was gone before.
     pub(crate) fn kill(&mut self) -> Outcome<bool> {
         self.daemon.kill()
     }

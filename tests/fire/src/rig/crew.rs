@@ -84,6 +84,8 @@ impl Crew {
         seat.wake_at = None;
         let name = format!("c{}x{}", at + 1, seat.lives);
         let journal = self.directory.join(format!("{name}.journal"));
+        // It may be killed before it comes to write anything.
+        std::fs::write(&journal, "")?;
         self.journals.push(journal.clone());
         let Workload { counters, lanes, ttl, stops_one_in, increments_per_lease, increments_only } =
             self.workload;

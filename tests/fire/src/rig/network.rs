@@ -17,6 +17,9 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::Outcome;
 
+/// Every namespace's name begins so, and goes on with the process id of its run.
+const PREFIX: &str = "leasehold-fire-";
+
 /// A machine of the run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Host {
@@ -48,7 +51,8 @@ pub(crate) struct Network {
 impl Network {
     /// Makes the namespaces, and moves this thread into the bridge's. Threads started later follow.
     pub(crate) fn create(hosts: Vec<Host>) -> Outcome<Self> {
-        let network = Self { prefix: format!("leasehold-fire-{}", std::process::id()), hosts };
+        sweep()?;
+        let network = Self { prefix: format!("{PREFIX}{}", std::process::id()), hosts };
         let bridge = network.bridge();
         ip(&["netns", "add", &bridge], "")?;
         ip(
@@ -114,6 +118,21 @@ impl Drop for Network {
             let _ = std::fs::remove_dir_all(names_of(&namespace));
         }
     }
+}
+
+/// Removes what runs left behind that were killed themselves.
+fn sweep() -> Outcome<()> {
+    // Before the first namespace of a machine there is no such directory.
+    let Ok(entries) = std::fs::read_dir("/run/netns") else { return Ok(()) };
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|id| !PathBuf::from("/proc").join(id).exists()) {
+            ip(&["netns", "delete", &name], "")?;
+            let _ = std::fs::remove_dir_all(names_of(&name));
+        }
+    }
+    Ok(())
 }
 
 /// `ip netns exec` shows a host the files in here in place of those in `/etc`.
