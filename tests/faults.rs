@@ -139,6 +139,35 @@ async fn a_stopped_leader_is_replaced_and_believes_nothing_old_when_it_wakes() {
 }
 
 #[tokio::test]
+async fn a_follower_that_was_stopped_reads_nothing_old_when_it_wakes() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.wait_for_leader().await;
+    let follower = (leader + 1) % 3;
+    let mut reader = cluster.lease_client(follower);
+    let get = || pb::GetRequest { resource: "read".into() };
+    reader.get(get()).await.expect("it is connected");
+    let mut answered = 0;
+    for _ in 0..3 {
+        cluster.pause(follower);
+        let request = acquire("read", "ann", TTL);
+        let lease = cluster.acquire_through(&[leader], request).await.unwrap();
+        let mut asking = reader.clone();
+        let asked = tokio::spawn(async move { asking.get(get()).await });
+        assert!(wire::status(cluster.address(follower)).await.is_none(), "it is stopped");
+        cluster.resume(follower);
+        // The question was there before the news of the grant. Not knowing is an answer, an old one is not.
+        if let Ok(answer) = asked.await.unwrap() {
+            let held = answer.into_inner().state.unwrap().lease;
+            assert_eq!(held.map(|held| held.token), Some(lease.token));
+            answered += 1;
+        }
+        let release = pb::ReleaseRequest { resource: "read".into(), token: lease.token };
+        cluster.lease_client(leader).release(release).await.unwrap();
+    }
+    assert!(answered > 0, "it never answered");
+}
+
+#[tokio::test]
 async fn without_a_majority_nothing_is_granted_and_with_one_again_it_is() {
     let mut cluster = Cluster::start(3).await;
     let leader = cluster.wait_for_leader().await;

@@ -6,8 +6,9 @@ use std::ops::Bound;
 
 use super::evidence::Evidence;
 use super::lives::Lives;
-use super::record::{List, Listed, Record, Token};
+use super::record::{EventKind, List, Listed, Record, Token};
 use super::report::{Property, Violation};
+use super::watches::{SeenEvent, Stretch};
 
 /// What one read says of one resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,13 +18,16 @@ struct View {
     line: usize,
 }
 
-/// Reads against leases, and reads against each other.
+/// Reads against leases, against what watches saw, and against each other.
 pub(crate) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (resource, mut views) in views(evidence) {
         views.sort_unstable();
         if let Some(lives) = evidence.lives.get(resource) {
             against_leases(resource, lives, &views, &mut violations);
+        }
+        for stretch in evidence.watches.stretches(resource) {
+            against_events(evidence, resource, stretch, &views, &mut violations);
         }
         against_each_other(resource, &views, &mut violations);
     }
@@ -130,6 +134,44 @@ fn too_early(resource: &str, lives: &Lives, views: &[View], violations: &mut Vec
             );
             violations.push(violation(&[view.line, granted.1], story));
         }
+    }
+}
+
+/// Where a watch missed nothing, the holder at each revision is known.
+fn against_events(
+    evidence: &Evidence<'_>,
+    resource: &str,
+    stretch: Stretch,
+    views: &[View],
+    violations: &mut Vec<Violation>,
+) {
+    let mut events = evidence.watches.events_in(resource, stretch).peekable();
+    // The token, or that it is free; `None` until the first event of a watch that began in the middle.
+    let mut holder = (stretch.after == 0).then_some((None, None));
+    for view in views.iter().filter(|view| stretch.has(view.revision)) {
+        while let Some(SeenEvent { line, event }) =
+            events.next_if(|seen| seen.event.revision <= view.revision)
+        {
+            match (event.event, event.token) {
+                (EventKind::Granted, token) => holder = Some((token, Some(line))),
+                (EventKind::Released | EventKind::Expired, Some(_)) => {
+                    holder = Some((None, Some(line)));
+                }
+                _ => {}
+            }
+        }
+        let Some((token, since)) = holder.filter(|(token, _)| *token != view.token) else {
+            continue;
+        };
+        let told = |token: Option<Token>| match token {
+            Some(token) => format!("held with token {token}"),
+            None => "free".to_owned(),
+        };
+        let (read, seen) = (told(view.token), told(token));
+        let revision = view.revision;
+        let story =
+            format!("{resource} at revision {revision}: it was read as {read} and was {seen}");
+        violations.push(violation(&[view.line, since.unwrap_or(view.line)], story));
     }
 }
 

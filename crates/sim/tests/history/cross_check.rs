@@ -1,4 +1,6 @@
 //! The fast checks against a full search that knows nothing of revisions.
+//!
+//! `CROSS_CHECK_TIMES=5` makes that 10,000 good and 37,500 bad histories.
 
 use std::cell::Cell;
 
@@ -38,6 +40,12 @@ fn told(records: &[Record], before: &[Record]) -> String {
     was.chain(is).chain(all).collect::<Vec<_>>().join("\n")
 }
 
+/// How many times the usual number of cases.
+fn times() -> u32 {
+    let times = std::env::var("CROSS_CHECK_TIMES").unwrap_or_else(|_| "1".to_owned());
+    times.parse().expect("CROSS_CHECK_TIMES is a number")
+}
+
 /// Runs many cases of one test, the same ones every time.
 fn for_seeds(cases: u32, test: impl Fn(u64) -> Result<(), TestCaseError>) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
@@ -52,9 +60,9 @@ fn for_seeds(cases: u32, test: impl Fn(u64) -> Result<(), TestCaseError>) {
 
 #[test]
 fn both_accept_good_histories() {
-    const CASES: u32 = 2_000;
+    let cases = 2_000 * times();
     let gave_up = Cell::new(0);
-    for_seeds(CASES, |seed| {
+    for_seeds(cases, |seed| {
         let records = good(seed, Shape::SMALL);
         let history = History::from_records(records.clone());
         let report = check(&history);
@@ -68,7 +76,7 @@ fn both_accept_good_histories() {
         }
         Ok(())
     });
-    assert!(gave_up.get() * 100 <= CASES, "{} of {CASES} too large to search", gave_up.get());
+    assert!(gave_up.get() * 100 <= cases, "{} of {cases} too large to search", gave_up.get());
 }
 
 /// The same without bare refusals: they name neither revision nor holder, so only the search can tell
@@ -85,6 +93,7 @@ fn without_bare_refusals(records: &[Record]) -> History {
 
 /// Whatever the search rejects, the fast checks reject.
 fn compare(cases: u32, least_rejected: u32, change: impl Fn(&mut Vec<Record>, u64) -> bool) {
+    let (cases, least_rejected) = (cases * times(), least_rejected * times());
     let (changed, rejected, gave_up) = (Cell::new(0), Cell::new(0), Cell::new(0));
     for_seeds(cases, |seed| {
         let before = good(seed, Shape::SMALL);

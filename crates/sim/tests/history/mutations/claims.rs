@@ -29,6 +29,7 @@ pub fn all() -> Vec<Mutation> {
         of("an answered grant is seen by no watch", P::S8Definite, drop_grant_event),
         of("a read tells an older holder", P::S9Reads, read_older_holder),
         of("a read finds a held resource free", P::S9Reads, read_free),
+        of("a list lacks what is held", P::S9Reads, list_lacks_one),
         of("a later waiter is granted first", P::S10Fifo, later_waiter_first),
     ]
 }
@@ -326,6 +327,17 @@ fn read_free(records: &mut Vec<Record>, random: &mut fastrand::Rng) -> bool {
     if let Outcome::Ok(seen) = &mut call.outcome {
         seen.token = None;
     }
+    true
+}
+
+fn list_lacks_one(records: &mut Vec<Record>, random: &mut fastrand::Rng) -> bool {
+    let places = records.iter_mut().filter_map(|record| {
+        let Record::List(call) = record else { return None };
+        let Outcome::Ok(page) = &mut call.outcome else { return None };
+        (!page.resources.is_empty()).then_some(page)
+    });
+    let Some(page) = pick(places.collect(), random) else { return false };
+    page.resources.remove(random.usize(0..page.resources.len()));
     true
 }
 
