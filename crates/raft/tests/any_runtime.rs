@@ -175,17 +175,20 @@ fn a_leader_that_sends_but_hears_nothing_is_replaced_within_two_seconds() {
     }
 }
 
-/// Ten minutes in which the leader changes every second and each holder is dead from the start: an
-/// order of magnitude more changes than claims, of which each could start every ttl afresh (etcd#13491).
+/// Minutes in which the leader changes several times in each ttl and every holder is dead from the start.
+/// Were a ttl to start afresh with each leader, none would ever be freed (etcd#13491).
 #[test]
 fn a_dead_holder_is_freed_within_twice_its_ttl_though_the_leader_changes_all_the_time() {
     const TTL: Duration = Duration::from_secs(10);
-    const CHANGES: u32 = 600;
+    const ROUNDS: u32 = 200;
     let (changed, lived) = SimRuntime::with_seed(7).block_on(async {
         let mut world = World::start(7).await;
-        let (mut since, mut lived, mut changed) = (virtual_now(), Vec::new(), 0);
-        for _ in 0..CHANGES {
+        let (mut since, mut lived) = (virtual_now(), Vec::new());
+        let (mut changed, mut before) = (0, 0);
+        for _ in 0..ROUNDS {
             let leader = world.leader().await;
+            changed += u32::from(leader != before);
+            before = leader;
             let command = support::acquire("dead", 10_000);
             let asked = virtual_now();
             let proposal = world.nodes[&leader].propose(command).expect("there is room");
@@ -194,7 +197,6 @@ fn a_dead_holder_is_freed_within_twice_its_ttl_though_the_leader_changes_all_the
                 since = asked;
             }
             world.nodes[&leader].hand_over_leadership().await;
-            changed += u32::from(world.leader().await != leader);
             SimRuntime::sleep(Duration::from_secs(1)).await;
         }
         for node in world.nodes.values() {
@@ -202,8 +204,8 @@ fn a_dead_holder_is_freed_within_twice_its_ttl_though_the_leader_changes_all_the
         }
         (changed, lived)
     });
-    assert!(changed > CHANGES * 9 / 10, "{changed} changes of leader");
-    assert!(lived.len() > 30, "{} were freed", lived.len());
+    assert!(changed > ROUNDS / 3, "{changed} changes of leader");
+    assert!(lived.len() > 10, "{} were freed", lived.len());
     // The first was free. One is asked for a second after the other, so that much later it is seen.
     let bounds = TTL - Duration::from_millis(1)..2 * TTL;
     assert!(lived[1..].iter().all(|lived| bounds.contains(lived)), "{lived:?}");
