@@ -6,8 +6,8 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::Outcome;
 
-/// Large enough for the log and its snapshots, and filled in a moment.
-const SIZE: &std::ffi::CStr = c"size=64m,mode=0700";
+/// Large enough for two segments of the log, which grow to 64 MiB each, and filled in a moment.
+const SIZE: &std::ffi::CStr = c"size=160m,mode=0700";
 
 /// A mounted directory. It is unmounted when this is dropped.
 #[derive(Debug)]
