@@ -1,7 +1,10 @@
 //! `leasehold-sim meta`: whether a seed tells the same story twice, in two processes.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+
+use serde_json::json;
 
 use super::seeds;
 
@@ -11,6 +14,7 @@ use super::seeds;
 Exit codes:
   0  every seed told the same story twice
   1  one did not
+  2  the arguments are wrong, or the figures cannot be written
 
 Example:
   leasehold-sim meta --seeds 0..200")]
@@ -22,6 +26,10 @@ pub(crate) struct MetaArgs {
     /// Seeds to run at the same time
     #[arg(long, default_value_t = seeds::all_cores())]
     threads: usize,
+
+    /// Write the figures to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &MetaArgs) -> ExitCode {
@@ -36,6 +44,13 @@ pub(crate) fn run(args: &MetaArgs) -> ExitCode {
         true
     });
     println!("{same} of {all} seeds told the same story twice");
+    if let Some(file) = &args.json
+        && let Err(error) =
+            std::fs::write(file, json!({ "replayed_seeds": same }).to_string() + "\n")
+    {
+        eprintln!("{} cannot be written: {error}", file.display());
+        return ExitCode::from(2);
+    }
     if same == all { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
