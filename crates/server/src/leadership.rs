@@ -4,7 +4,7 @@
 //! that sessions and health checks need to look only at the second.
 
 use leasehold_api::pb::lease::v1::lease_service_server::LeaseServiceServer;
-use leasehold_raft::{Member, NodeStatus, TokioRuntime, Watched};
+use leasehold_raft::{AsyncRuntime, Member, NodeStatus, TokioRuntime, Watched};
 use tokio::sync::watch;
 use tonic::server::NamedService;
 use tonic_health::ServingStatus;
@@ -14,12 +14,12 @@ use crate::services::Services;
 use crate::stopping::Stopping;
 
 /// The name under which health is reported.
-const SERVICE: &str = <LeaseServiceServer<Services> as NamedService>::NAME;
+const SERVICE: &str = <LeaseServiceServer<Services<TokioRuntime>> as NamedService>::NAME;
 
 /// Tells the leader and the health. Ends with the node; when the node is told to stop, the health
 /// checks end before.
-pub(crate) async fn follow(
-    mut status: Watched<TokioRuntime, NodeStatus>,
+pub(crate) async fn follow<RT: AsyncRuntime>(
+    mut status: Watched<RT, NodeStatus>,
     health: HealthReporter,
     stopping: Stopping,
     leader: watch::Sender<Option<Member>>,
@@ -39,8 +39,8 @@ pub(crate) async fn follow(
     end_health_checks(health).await;
 }
 
-fn look(
-    status: &mut Watched<TokioRuntime, NodeStatus>,
+fn look<RT: AsyncRuntime>(
+    status: &mut Watched<RT, NodeStatus>,
     leader: &watch::Sender<Option<Member>>,
 ) -> ServingStatus {
     let status = status.borrow_and_update();

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use leasehold_net::Incoming;
-use leasehold_raft::TokioNode;
+use leasehold_raft::{AsyncRuntime, Node, TokioRuntime};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tonic::transport::server::TcpIncoming;
@@ -78,20 +78,21 @@ pub async fn serve_on(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let machine = Machine::open(&config)?;
-    serve_with(config, machine, listeners, shutdown).await
+    serve_with::<TokioRuntime>(config, machine, listeners, shutdown).await
 }
 
-/// [`serve_on()`], on a machine that the caller brings. The config's own `data_dir` is not touched.
+/// [`serve_on()`], on a machine and a runtime that the caller brings: `RT` is tokio, or wraps it, since
+/// gRPC is tokio's. The config's own `data_dir` is not touched.
 ///
 /// # Errors
 /// As [`serve()`].
-pub async fn serve_with(
+pub async fn serve_with<RT: AsyncRuntime>(
     config: Config,
     machine: Machine,
     listeners: Listeners<impl Incoming>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let mut running = Running::start(&config, machine, listeners).await?;
+    let mut running = Running::<RT>::start(&config, machine, listeners).await?;
     let mut shutdown = pin!(shutdown);
     let error = tokio::select! {
         () = &mut shutdown => {
@@ -110,15 +111,15 @@ pub async fn serve_with(
 }
 
 /// A node and its two ports.
-struct Running {
-    node: TokioNode,
+struct Running<RT: AsyncRuntime> {
+    node: Node<RT>,
     clients: Port,
     peers: Port,
     tasks: JoinSet<()>,
     stopper: Stopper,
 }
 
-impl Running {
+impl<RT: AsyncRuntime> Running<RT> {
     async fn start(
         config: &Config,
         machine: Machine,

@@ -7,7 +7,7 @@ use leasehold_api::pb::lease::v1::lease_service_server::LeaseServiceServer;
 use leasehold_api::{CONNECTION_WINDOW_BYTES, DESCRIPTORS, STREAM_WINDOW_BYTES};
 use leasehold_disk::Identity;
 use leasehold_net::Incoming;
-use leasehold_raft::{NodeConfig, TokioNode, grpc};
+use leasehold_raft::{AsyncRuntime, Node, NodeConfig, grpc};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tonic::transport::Server;
@@ -32,15 +32,18 @@ const HEADER_BYTES_MAX: u32 = 16 << 10;
 const REPLAY_MAX: u64 = 1 << 16;
 
 /// A node that takes part.
-pub(crate) struct Started {
-    pub(crate) node: TokioNode,
+pub(crate) struct Started<RT: AsyncRuntime> {
+    pub(crate) node: Node<RT>,
     pub(crate) incarnation: u64,
     /// Tells everything since the state that the node started from.
     pub(crate) feed: Feed,
 }
 
 /// Claims the disk for this start and takes part in the cluster.
-pub(crate) async fn start_node(config: &Config, machine: Machine) -> Result<Started, ServeError> {
+pub(crate) async fn start_node<RT: AsyncRuntime>(
+    config: &Config,
+    machine: Machine,
+) -> Result<Started<RT>, ServeError> {
     let Machine { disk, fresh_disk, boot, clock, connector, execution } = machine;
     let identity = Identity::claim(&*disk, &config.cluster_id, config.node_id, fresh_disk)
         .map_err(|source| ServeError::Identity { path: config.data_dir.clone(), source })?;
@@ -60,7 +63,7 @@ pub(crate) async fn start_node(config: &Config, machine: Machine) -> Result<Star
         settings: config.cluster.clone(),
     };
     let (feed, heard) = broadcast::channel(feed_room(config));
-    let node = TokioNode::start_telling(feed, node_config, identity, disk, clock, transport)
+    let node = Node::start_telling(feed, node_config, identity, disk, clock, transport)
         .await
         .map_err(ServeError::Start)?;
     Ok(Started { node, incarnation, feed: Feed::new(heard) })
@@ -74,7 +77,11 @@ fn feed_room(config: &Config) -> usize {
 }
 
 /// Answers peers.
-pub(crate) fn serve_peers(node: &TokioNode, config: &Config, connections: impl Incoming) -> Port {
+pub(crate) fn serve_peers<RT: AsyncRuntime>(
+    node: &Node<RT>,
+    config: &Config,
+    connections: impl Incoming,
+) -> Port {
     let keepalive = Some(config.timing.of_raft().keepalive);
     let router = Server::builder()
         .http2_keepalive_interval(keepalive)
@@ -86,8 +93,8 @@ pub(crate) fn serve_peers(node: &TokioNode, config: &Config, connections: impl I
 }
 
 /// Answers clients: the two public services, health, and reflection. Also: the tasks they rely on.
-pub(crate) fn serve_clients(
-    started: Started,
+pub(crate) fn serve_clients<RT: AsyncRuntime>(
+    started: Started<RT>,
     config: &Config,
     stopping: &Stopping,
     connections: impl Incoming,
@@ -141,7 +148,10 @@ pub(crate) fn serve_clients(
 }
 
 /// A claim that cannot be renewed for as long as any proposal may take is somebody else's to watch.
-fn waiting_room(node: &TokioNode, config: &Config) -> (WaitingRoom, waiting::Task) {
+fn waiting_room<RT: AsyncRuntime>(
+    node: &Node<RT>,
+    config: &Config,
+) -> (WaitingRoom, waiting::Task<RT>) {
     let patience = config.timing.of_raft().proposal_deadline;
     WaitingRoom::new(node.clone(), config.limits.waiting_calls_max, patience)
 }

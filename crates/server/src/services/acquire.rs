@@ -3,6 +3,7 @@
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::{Problem, lease_from_answer};
 use leasehold_core::Command;
+use leasehold_raft::AsyncRuntime;
 use leasehold_types::{
     Acquire, ClaimAnswer, EndReason, Event, EventKind, Fault, LeaseTime, Refusal, Revision,
     Standing,
@@ -17,7 +18,7 @@ use crate::waiting::Verdict;
 /// A grant is all a waiting call needs to hear of, and everything after it.
 const EVENTS_QUEUE: usize = 4;
 
-impl Services {
+impl<RT: AsyncRuntime> Services<RT> {
     pub(super) async fn acquire_once(
         &self,
         request: pb::AcquireRequest,

@@ -3,11 +3,12 @@
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::{CheckedRelease, Problem};
 use leasehold_core::{Command, Outcome};
+use leasehold_raft::AsyncRuntime;
 use leasehold_types::{Renew, RequestId};
 
 use super::{Services, answers};
 
-impl Services {
+impl<RT: AsyncRuntime> Services<RT> {
     pub(super) async fn renew_many(
         &self,
         request: pb::RenewRequest,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use leasehold_api::Problem;
 use leasehold_api::pb::lease::v1 as pb;
-use leasehold_raft::{Member, TokioNode};
+use leasehold_raft::{AsyncRuntime, Member, Node};
 use leasehold_types::Fault;
 use tokio::sync::watch::Receiver;
 use tonic::{Request, Response, Status, Streaming};
@@ -28,9 +28,8 @@ use crate::stopping::Stopping;
 use crate::waiting::WaitingRoom;
 
 /// What the services share: handles and facts, all cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Services {
-    pub(crate) node: TokioNode,
+pub(crate) struct Services<RT: AsyncRuntime> {
+    pub(crate) node: Node<RT>,
     pub(crate) hub: Hub,
     pub(crate) waiting_room: WaitingRoom,
     pub(crate) stopping: Stopping,
@@ -46,7 +45,7 @@ pub(crate) struct Services {
     pub(crate) request_memory_ms: u64,
 }
 
-impl Services {
+impl<RT: AsyncRuntime> Services<RT> {
     fn refuse_when_stopping(&self) -> Result<(), Problem> {
         match self.stopping.is_on() {
             true => Err(Fault::ShuttingDown.into()),
@@ -61,6 +60,27 @@ impl Services {
     }
 }
 
+// Written by hand: a derive would ask the runtime to be cloned.
+impl<RT: AsyncRuntime> Clone for Services<RT> {
+    fn clone(&self) -> Self {
+        Self {
+            node: self.node.clone(),
+            hub: self.hub.clone(),
+            waiting_room: self.waiting_room.clone(),
+            stopping: self.stopping.clone(),
+            leader: self.leader.clone(),
+            sessions: self.sessions.clone(),
+            watches: self.watches.clone(),
+            limits: self.limits.clone(),
+            watch_progress: self.watch_progress,
+            cluster_id: self.cluster_id.clone(),
+            node_id: self.node_id,
+            incarnation: self.incarnation,
+            request_memory_ms: self.request_memory_ms,
+        }
+    }
+}
+
 type Answer<T> = Result<Response<T>, Status>;
 
 fn answer<T>(answer: Result<T, Problem>) -> Answer<T> {
@@ -68,7 +88,7 @@ fn answer<T>(answer: Result<T, Problem>) -> Answer<T> {
 }
 
 #[tonic::async_trait]
-impl pb::lease_service_server::LeaseService for Services {
+impl<RT: AsyncRuntime> pb::lease_service_server::LeaseService for Services<RT> {
     async fn acquire(&self, request: Request<pb::AcquireRequest>) -> Answer<pb::AcquireResponse> {
         answer(self.acquire_once(request.into_inner()).await)
     }

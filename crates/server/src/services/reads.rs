@@ -3,11 +3,12 @@
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::{CheckedList, Problem, duration_from_ms, lease_from_answer};
 use leasehold_core::{LeaseState, ResourceView};
+use leasehold_raft::AsyncRuntime;
 use leasehold_types::ResourceName;
 
 use super::Services;
 
-impl Services {
+impl<RT: AsyncRuntime> Services<RT> {
     pub(super) async fn get_one(
         &self,
         request: pb::GetRequest,

@@ -1,14 +1,14 @@
 //! What this node knows of itself and its cluster.
 
 use leasehold_api::pb::lease::v1 as pb;
-use leasehold_raft::{Member, NodeStatus, Role};
+use leasehold_raft::{AsyncRuntime, Member, NodeStatus, Role};
 use leasehold_types::FencingToken;
 use tonic::{Request, Response, Status};
 
 use super::Services;
 
 #[tonic::async_trait]
-impl pb::cluster_service_server::ClusterService for Services {
+impl<RT: AsyncRuntime> pb::cluster_service_server::ClusterService for Services<RT> {
     async fn status(
         &self,
         _request: Request<pb::StatusRequest>,
@@ -22,7 +22,7 @@ impl pb::cluster_service_server::ClusterService for Services {
     }
 }
 
-impl Services {
+impl<RT: AsyncRuntime> Services<RT> {
     fn describe(&self, status: NodeStatus, role: pb::NodeRole) -> pb::StatusResponse {
         pb::StatusResponse {
             cluster_id: self.cluster_id.clone(),

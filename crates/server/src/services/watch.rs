@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::{CheckedWatch, Problem, event_to_wire};
+use leasehold_raft::AsyncRuntime;
 use leasehold_types::{Fault, Revision, WatchRefusal};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
@@ -24,7 +25,7 @@ const EVENTS_PER_MESSAGE: usize = 1_000;
 /// The messages of one watch.
 pub(super) type WatchStream = BoxStream<'static, Result<pb::WatchResponse, Status>>;
 
-impl Services {
+impl<RT: AsyncRuntime> Services<RT> {
     pub(super) async fn watch_from(
         &self,
         request: pb::WatchRequest,

@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use leasehold_core::{Answer, Command, Outcome};
-use leasehold_raft::TokioNode;
+use leasehold_raft::{AsyncRuntime, Node};
 use leasehold_types::{
     ClaimAnswer, Fault, LeaseTime, Refusal, Renew, RequestId, Revision, Standing,
 };
@@ -66,7 +66,11 @@ pub(crate) struct WaitingRoom {
 impl WaitingRoom {
     /// A room, and the task that renews; see [`Task::run`]. A claim that cannot be renewed for its ttl and
     /// `patience` is given up.
-    pub(crate) fn new(node: TokioNode, places_max: usize, patience: Duration) -> (Self, Task) {
+    pub(crate) fn new<RT: AsyncRuntime>(
+        node: Node<RT>,
+        places_max: usize,
+        patience: Duration,
+    ) -> (Self, Task<RT>) {
         let (arrivals, inbox) = mpsc::channel(ARRIVALS_MAX);
         let schedule = Schedule::new(patience);
         let task = Task { node, schedule, inbox, under_way: FuturesUnordered::new() };
@@ -94,14 +98,14 @@ impl WaitingRoom {
 type Answered = (Vec<RequestId>, Result<Outcome, Fault>);
 
 /// The owner of the schedule.
-pub(crate) struct Task {
-    node: TokioNode,
+pub(crate) struct Task<RT: AsyncRuntime> {
+    node: Node<RT>,
     schedule: Schedule<oneshot::Sender<Verdict>>,
     inbox: mpsc::Receiver<Arrival>,
     under_way: FuturesUnordered<BoxFuture<'static, Answered>>,
 }
 
-impl Task {
+impl<RT: AsyncRuntime> Task<RT> {
     /// Ends when every [`WaitingRoom`] is gone.
     pub(crate) async fn run(mut self) {
         loop {
@@ -202,6 +206,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::machine::Machine;
+    use leasehold_raft::TokioNode;
     use leasehold_types::{Acquire, FencingToken, Holder, LeaseTtl, ResourceName, WaitLimit};
 
     /// A cluster of one. It needs no port: nobody asks it from outside.

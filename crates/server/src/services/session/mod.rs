@@ -17,7 +17,7 @@ use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::pb::lease::v1::session_response::Message;
 use leasehold_api::{Failure, Problem, claim_from_answer, duration_from_ms, event_to_wire};
 use leasehold_core::Outcome;
-use leasehold_raft::Member;
+use leasehold_raft::{AsyncRuntime, Member};
 use leasehold_types::{BadField, Event, Fault, RequestId, Revision};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tonic::{Status, Streaming};
@@ -33,7 +33,7 @@ const EVENTS_QUEUE: usize = 4_096;
 /// Attempts or answers taken in one turn.
 const TOGETHER: usize = 256;
 
-impl Services {
+impl<RT: AsyncRuntime> Services<RT> {
     pub(super) fn open_session(
         &self,
         inbound: Streaming<pb::SessionRequest>,
@@ -61,8 +61,8 @@ impl Services {
     }
 }
 
-struct Session {
-    services: Services,
+struct Session<RT: AsyncRuntime> {
+    services: Services<RT>,
     inbound: Streaming<pb::SessionRequest>,
     /// Whether more attempts are taken.
     reading: bool,
@@ -92,7 +92,7 @@ type Asked = Result<Option<pb::SessionRequest>, Status>;
 /// Claims to be followed, each after the revision of its answer.
 type ToFollow = Vec<(RequestId, Revision)>;
 
-impl Session {
+impl<RT: AsyncRuntime> Session<RT> {
     async fn run(mut self, replies: Replies) {
         let Err(problem) = self.serve(&replies).await else { return };
         replies.fail(problem);
