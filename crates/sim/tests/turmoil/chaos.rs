@@ -17,7 +17,7 @@ pub(crate) async fn chaos(lab: &Lab, clients: &[&'static str], time: Duration) {
     let until = lab.now() + time;
     let mut broken: Vec<Broken> = Vec::new();
     while lab.now() < until {
-        lab.pause(Duration::from_millis(1_300)).await;
+        lab.pause(Duration::from_millis(800)).await;
         if broken.len() > 2 || (!broken.is_empty() && lab.one_in(3)) {
             heal(lab, broken.remove(0)).await;
         } else {
@@ -31,6 +31,7 @@ pub(crate) async fn chaos(lab: &Lab, clients: &[&'static str], time: Duration) {
 
 async fn break_something(lab: &Lab, clients: &[&'static str], broken: &[Broken]) -> Option<Broken> {
     let ends = [
+        (lab.pick(clients), STORE),
         (lab.pick(clients), STORE),
         (lab.pick(clients), lab.pick(&NODES)),
         (lab.pick(&NODES), lab.pick(&NODES)),

@@ -12,6 +12,7 @@ use leasehold_server::{Config, Listeners, Machine, serve_with};
 
 use crate::machine::HostClock;
 use crate::network::{Links, SimConnector, listen};
+use crate::runtime::SeededTokio;
 
 /// The nodes' names.
 pub(crate) const NODES: [&str; 3] = ["node1", "node2", "node3"];
@@ -48,7 +49,7 @@ impl Node {
         let client = listen(7100, &self.links).await?;
         let peer = listen(7101, &self.links).await?;
         let listeners = Listeners { client, peer };
-        serve_with(self.config(), machine, listeners, pending()).await?;
+        serve_with::<SeededTokio>(self.config(), machine, listeners, pending()).await?;
         Ok(())
     }
 
@@ -88,7 +89,7 @@ impl Node {
 /// One run of the store, until it is crashed.
 pub(crate) async fn store(data_dir: PathBuf, links: Links) -> turmoil::Result {
     let config = leasehold_store::Config { data_dir, ..Default::default() };
-    let execution = leasehold_store::Execution::Tasks { commit: Duration::from_millis(2) };
+    let execution = leasehold_store::Execution::Tasks { commit: Duration::from_millis(10) };
     let connections = listen(7200, &links).await?;
     leasehold_store::serve_on(config, execution, connections, pending()).await?;
     Ok(())

@@ -16,7 +16,7 @@ use turmoil::{Builder, Sim};
 use crate::hosts::{NODES, Node, STORE, STORE_ADDRESS, client_address, store};
 use crate::machine::{HostClock, Seeded};
 use crate::network::{Links, SimConnector};
-use crate::panics;
+use crate::{panics, runtime};
 
 /// How far a host runs before the next one does. No message arrives sooner, so that what a host saw
 /// before it sent is earlier than what its receiver sees.
@@ -35,8 +35,8 @@ pub(crate) struct World {
 /// What a world leaves behind.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// What clients saw, line by line, each with its time.
-    pub(crate) diary: Vec<String>,
+    /// What clients saw, line by line, and when.
+    pub(crate) diary: Vec<(Duration, String)>,
     /// The same as a history, where a story recorded one.
     pub(crate) records: Vec<Record>,
     /// Writes that met a cut or held link.
@@ -59,7 +59,7 @@ struct State {
     down: BTreeSet<&'static str>,
     crashes: u64,
     said: BTreeSet<&'static str>,
-    diary: Vec<String>,
+    diary: Vec<(Duration, String)>,
     records: Vec<Record>,
     disks: BTreeMap<&'static str, FakeDisk>,
 }
@@ -83,6 +83,7 @@ impl World {
             .simulation_duration(Duration::from_secs(3_600))
             .build();
         let mut random = fastrand::Rng::with_seed(seed);
+        runtime::seed(random.u64(..));
         let links = Links::default();
         let mut disks = BTreeMap::new();
         for (number, name) in (1..).zip(NODES) {
@@ -179,8 +180,8 @@ impl Lab {
     }
 
     pub(crate) fn note(&self, what: &str) {
-        let line = format!("{:?} {what}", self.now());
-        self.state().diary.push(line);
+        let now = self.now();
+        self.state().diary.push((now, what.to_owned()));
     }
 
     pub(crate) fn record(&self, record: Record) {

@@ -93,7 +93,7 @@ fn writes_are_applied_once_each_over_a_store_that_crashes_again_and_again() {
             let letter = char::from(b'a' + n % 26);
             let crash = async {
                 if n % 5 == 4 {
-                    lab.pause(Duration::from_millis(20)).await;
+                    lab.pause(Duration::from_millis(40)).await;
                     lab.crash(STORE).await;
                     lab.bounce(STORE).await;
                 }
