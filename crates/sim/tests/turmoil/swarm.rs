@@ -139,8 +139,16 @@ impl Counting {
         let (put, append) = (count.to_string(), format!("{id};"));
         let mutations =
             vec![Mutation::put("count", put.clone()), Mutation::append("names", append.clone())];
+        // Some are slow between reading and writing, and some of those do not look again.
+        let careless = self.lab.one_in(2);
+        if self.lab.one_in(2) {
+            self.lab.pause(TTL * 2).await;
+        }
         let invoked_ns = self.lab.now_ns();
-        let answer = fenced.write(mutations).await;
+        let answer = match careless {
+            true => self.store.write_with(counter, lease.token(), 1, mutations).await,
+            false => fenced.write(mutations).await,
+        };
         let Some(outcome) = outcome(&answer, |written| Written { revision: written.revision })
         else {
             return Counted::No;
