@@ -4,7 +4,7 @@ use crate::identity::DiskId;
 use crate::{DiskFault, ReadError};
 
 /// What to do about damage. There is one answer: the others still have what this disk lost.
-pub(crate) const ADVICE: &str = "do not delete or restore single files, a node that forgot must not vote: \
+pub const ADVICE: &str = "do not delete or restore single files, a node that forgot must not vote: \
      replace this node by one with a new id and an empty data directory";
 
 /// Why a stream cannot be opened. Nothing was modified, except perhaps after [`OpenError::Fault`].
@@ -24,7 +24,7 @@ pub enum OpenError {
         supported: u32,
     },
     /// The file belongs to another disk.
-    #[error("{file} belongs to disk {found}, not to this disk {expected}")]
+    #[error("{file} belongs to disk {found}, not to this disk {expected}; {ADVICE}")]
     ForeignDisk {
         /// The file.
         file: String,

@@ -11,6 +11,7 @@ use crate::atomic::{
     ReadError, TEMPORARY_SUFFIX, read_checked, remove_temporaries, replace_atomically,
 };
 use crate::bytes_le::{disk_id_at, u64_at};
+use crate::damage::ADVICE;
 use crate::disk::Disk;
 use crate::error::{DiskFault, Operation};
 use crate::peers;
@@ -76,7 +77,7 @@ pub enum IdentityError {
     },
     /// The directory belongs to another cluster.
     #[error(
-        "the data directory belongs to cluster {found:?}, this node is configured for {configured:?}"
+        "the data directory belongs to cluster {found:?}, this node is configured for {configured:?}; check `cluster_id` and `data_dir`"
     )]
     OtherCluster {
         /// In the configuration.
@@ -85,7 +86,9 @@ pub enum IdentityError {
         found: String,
     },
     /// The directory belongs to another node of the cluster.
-    #[error("the data directory belongs to node {found}, this node is configured as {configured}")]
+    #[error(
+        "the data directory belongs to node {found}, this node is configured as {configured}; check `node_id` and `data_dir`"
+    )]
     OtherNode {
         /// In the configuration.
         configured: u64,
@@ -94,7 +97,7 @@ pub enum IdentityError {
     },
     /// There are files but no identity: the node forgot who it was and must not vote.
     #[error(
-        "the data directory holds {example:?} but no identity file; it is not empty and not a node's"
+        "the data directory holds {example:?} but no identity file: check `data_dir`, and if it was this node's: {ADVICE}"
     )]
     Forgotten {
         /// One of the files.

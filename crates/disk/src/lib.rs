@@ -33,7 +33,7 @@ mod segment_file;
 mod stream;
 
 pub use atomic::{AtomicWriter, ReadError, read_checked, remove_temporaries, replace_atomically};
-pub use damage::{Damage, Harm, OpenError, Proof};
+pub use damage::{ADVICE, Damage, Harm, OpenError, Proof};
 pub use disk::{Disk, DiskFile};
 pub use error::{DiskFault, Operation};
 pub use identity::{BootId, DiskId, Identity, IdentityError};

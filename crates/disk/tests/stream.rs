@@ -200,5 +200,5 @@ fn a_stream_of_another_disk_is_refused() {
     let refused = RecordStream::open(disk.mount(), options).unwrap_err();
     let expected_text =
         format!("stream-manifest belongs to disk {DISK_ID}, not to this disk {}", options.disk_id);
-    assert_eq!(refused.to_string(), expected_text);
+    assert!(refused.to_string().starts_with(&expected_text), "{refused}");
 }

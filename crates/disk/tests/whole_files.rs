@@ -142,11 +142,11 @@ fn a_disk_of_another_cluster_or_node_is_refused_and_left_as_it_is() {
     };
     assert_eq!(
         refused("test", 7),
-        r#"the data directory belongs to cluster "prod", this node is configured for "test""#
+        r#"the data directory belongs to cluster "prod", this node is configured for "test"; check `cluster_id` and `data_dir`"#
     );
     assert_eq!(
         refused("prod", 8),
-        "the data directory belongs to node 7, this node is configured as 8"
+        "the data directory belongs to node 7, this node is configured as 8; check `node_id` and `data_dir`"
     );
     assert_eq!(disk.writes(), writes);
 }

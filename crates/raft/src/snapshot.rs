@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use leasehold_core::{DecodeError, FrozenState, LeaseState};
-use leasehold_disk::{Disk, DiskFault, ReadError, read_checked, replace_atomically};
+use leasehold_disk::{ADVICE, Disk, DiskFault, ReadError, read_checked, replace_atomically};
 use prost::Message;
 
 use crate::type_config::{LogId, SnapshotMeta, StoredMembership};
@@ -136,9 +136,7 @@ pub(crate) enum LoadError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// What is in it.
-    #[error(
-        "the file `{FILE}` cannot be used: stop the node, empty its disk only if the others are healthy"
-    )]
+    #[error("the file {FILE} cannot be used; {ADVICE}")]
     Bad(#[from] BadSnapshot),
 }
 

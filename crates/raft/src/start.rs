@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use leasehold_clock::Clock;
-use leasehold_disk::{Disk, DiskId, Identity, PeerMemory, StreamOptions, remove_temporaries};
+use leasehold_disk::{
+    ADVICE, Disk, DiskId, Identity, PeerMemory, StreamOptions, remove_temporaries,
+};
 use leasehold_types::BadField;
 use openraft::{Config, Raft};
 use openraft_rt::AsyncRuntime;
@@ -44,6 +46,17 @@ pub enum StartError {
 
 fn storage(error: impl std::error::Error) -> StartError {
     StartError::Storage { why: crate::chain::one_line(&error) }
+}
+
+/// Log and snapshot are each as they were written, and the library cannot make one state of them: one
+/// of the two is from another time or another node.
+fn misfit(error: &dyn std::error::Error) -> StartError {
+    let why = crate::chain::one_line(error);
+    StartError::Storage {
+        why: format!(
+            "the log and the file snapshot do not make one state: {why}; unless the disk failed, {ADVICE}"
+        ),
+    }
 }
 
 impl<RT: AsyncRuntime> Node<RT> {
@@ -119,7 +132,7 @@ impl<RT: AsyncRuntime> Node<RT> {
         );
         let library = library_config(&config).map_err(storage)?;
         let raft = Raft::build(config.node_id, Arc::new(library), network, store, machine);
-        let raft = raft.await.map_err(storage)?;
+        let raft = raft.await.map_err(|error| misfit(&error))?;
         gate.watch(raft.metrics());
 
         let parts = Parts {

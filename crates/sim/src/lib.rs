@@ -6,5 +6,6 @@
 //!
 //! Deliberately absent: any way to reach a cluster. Who makes the calls writes the recording.
 
+pub mod damage;
 pub mod history;
 pub mod simulation;

@@ -21,6 +21,7 @@ enum Verb {
     Sweep(verbs::sweep::SweepArgs),
     Meta(verbs::meta::MetaArgs),
     Plants(verbs::plants::PlantsArgs),
+    Damage(verbs::damage::DamageArgs),
 }
 
 fn main() -> ExitCode {
@@ -30,5 +31,6 @@ fn main() -> ExitCode {
         Verb::Sweep(args) => verbs::sweep::run(&args),
         Verb::Meta(args) => verbs::meta::run(&args),
         Verb::Plants(args) => verbs::plants::run(&args),
+        Verb::Damage(args) => verbs::damage::run(&args),
     }
 }

@@ -22,6 +22,9 @@ pub enum StorageFault {
     /// The witness could not be written.
     #[error("the file that witnesses commits failed: {0}")]
     Witness(#[from] io::Error),
+    /// The system gave no randomness for the id of a new store.
+    #[error("the operating system gives no random bytes: {0}")]
+    Random(getrandom::Error),
     /// The writer thread panicked.
     #[error("the writer thread panicked")]
     Panicked,

@@ -53,12 +53,13 @@ pub(crate) fn open_directory(dir: &Path, options: &Options) -> Result<Storage, O
             _ => at_directory(error),
         })?;
     if !path.try_exists().map_err(at_directory)? {
-        refuse_if_behind(&path, 0, testimony)?;
+        refuse_if_behind(&path, None, 0, testimony)?;
         make_database(dir)?;
     }
     let database =
         builder(options.verify).open(&path).map_err(|error| from_database_error(error, &path))?;
     let mut storage = prepare(database, &path, options, testimony)?;
+    witness.tells_of(storage.store_id());
     witness.note_durably(storage.commits()).map_err(at_directory)?;
     storage.set_witness(witness);
     // Without this a power cut may take back the very existence of the files.
@@ -124,5 +125,5 @@ fn prepare(
     }
     let counters = snapshot.counters().map_err(at_path)?;
     drop(snapshot);
-    Ok(Storage::new(Arc::new(database), rules, counters.commits))
+    Ok(Storage::new(Arc::new(database), rules, counters.store_id, counters.commits))
 }

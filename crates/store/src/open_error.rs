@@ -8,6 +8,10 @@ use redb::DatabaseError;
 use crate::fault::StorageFault;
 use crate::tables::FORMAT;
 
+/// What to do about damage: there is one disk, and nobody else knows what was on it.
+const ADVICE: &str =
+    "put back a copy of the data directory, with `floor` above every token issued so far";
+
 /// Why a store cannot be opened, or is not well. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,7 +37,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The file was made by a later version of this program.
-    #[error("{} has format {found}; this program knows formats up to {FORMAT}", .path.display())]
+    #[error("{} has format {found}; this program knows formats up to {FORMAT}. If no later one ever ran here, {ADVICE}", .path.display())]
     Format {
         /// The database file.
         path: PathBuf,
@@ -41,7 +45,7 @@ pub enum OpenError {
         found: u64,
     },
     /// The file is a database, but not a store.
-    #[error("{} is not the database of a store", .path.display())]
+    #[error("{} is not the database of a store; {ADVICE}", .path.display())]
     NotAStore {
         /// The database file.
         path: PathBuf,
@@ -72,8 +76,19 @@ pub enum OpenError {
         /// The last commit that was answered.
         answered: u64,
     },
+    /// The database is another store's than the one its witness tells of.
+    #[error(
+        "{} belongs to another store than {}: one of the two was replaced; {ADVICE}",
+        .path.display(), .witness.display()
+    )]
+    OtherStore {
+        /// The database file.
+        path: PathBuf,
+        /// The witness file.
+        witness: PathBuf,
+    },
     /// Its contents contradict each other.
-    #[error("{} is damaged: {}", .path.display(), .broken.join("; "))]
+    #[error("{} is damaged: {}; {ADVICE}", .path.display(), .broken.join("; "))]
     Damaged {
         /// The database file.
         path: PathBuf,
@@ -81,7 +96,7 @@ pub enum OpenError {
         broken: Vec<String>,
     },
     /// The database could not read, write or sync.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {source}; where that means damage, {ADVICE}", .path.display())]
     Storage {
         /// The database file.
         path: PathBuf,

@@ -27,23 +27,26 @@ pub(crate) fn first_transaction(
     let at_path = |source| OpenError::Storage { path: path.to_owned(), source };
     let txn = database.begin_write().map_err(|error| at_path(error.into()))?;
     let fresh = is_empty(&txn).map_err(at_path)?;
+    let new_id = getrandom::u64().map_err(|error| at_path(StorageFault::Random(error)))?;
     let setup = (|| -> Result<_, StorageFault> {
         let (mut numbers, mut names) = (txn.open_table(NUMBERS)?, txn.open_table(NAMES)?);
         let (mut marks, values) = (txn.open_table(MARKS)?, txn.open_table(VALUES)?);
         if fresh {
             numbers.insert(number::FORMAT, FORMAT)?;
+            numbers.insert(number::STORE_ID, new_id)?;
         }
         let format = read_number(&numbers, number::FORMAT)?;
         let pinned = pin_configured_cluster(&mut names, options.cluster_id.as_deref())?;
         let floor = raise_floor(&mut numbers, &mut marks, &values, options.floor)?;
+        let store_id = read_number(&numbers, number::STORE_ID)?;
         let commits = read_number(&numbers, number::COMMITS)?;
         numbers.insert(number::COMMITS, commits.saturating_add(1))?;
-        Ok((format, pinned, floor, commits))
+        Ok((format, pinned, floor, store_id, commits))
     })();
-    let (format, pinned, floor, commits) = setup.map_err(at_path)?;
+    let (format, pinned, floor, store_id, commits) = setup.map_err(at_path)?;
     // What is refused here is not committed.
     refuse_other_format(format, path)?;
-    refuse_if_behind(path, commits, testimony)?;
+    refuse_if_behind(path, (!fresh).then_some(store_id), commits, testimony)?;
     refuse_other_cluster(options.cluster_id.as_deref(), pinned, path)?;
     commit(txn).map_err(at_path)?;
     Ok(floor)
@@ -147,18 +150,23 @@ fn has_keys(
     }
 }
 
-/// Refuses a database that lacks commits which were answered.
+/// Refuses a database that lacks commits which were answered, or that another store answered. A new
+/// one has no id that could be another's.
 pub(crate) fn refuse_if_behind(
     path: &Path,
+    store_id: Option<u64>,
     found: u64,
     testimony: Testimony,
 ) -> Result<(), OpenError> {
+    let witness = path.with_file_name(directory::WITNESS);
     match testimony {
-        Testimony::Commits(answered) if answered > found => {
-            let witness = path.with_file_name(directory::WITNESS);
+        Testimony::Commits { store, .. } if store_id.is_some_and(|id| id != store) => {
+            Err(OpenError::OtherStore { path: path.to_owned(), witness })
+        }
+        Testimony::Commits { commits: answered, .. } if answered > found => {
             Err(OpenError::Behind { path: path.to_owned(), witness, found, answered })
         }
-        Testimony::Commits(_) => Ok(()),
+        Testimony::Commits { .. } => Ok(()),
         Testimony::None if found == 0 => Ok(()),
         Testimony::None | Testimony::Unreadable => {
             warn!("there is no readable witness: the database is taken at its word");

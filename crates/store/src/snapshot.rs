@@ -48,6 +48,8 @@ pub struct Counters {
     pub keys: u64,
     /// The highest token seen on any resource.
     pub highest_token: u64,
+    /// Random, made with the store.
+    pub(crate) store_id: u64,
     /// Commits since the store was made.
     pub(crate) commits: u64,
 }
@@ -125,6 +127,7 @@ impl Snapshot {
             resources: self.marks.len()?,
             keys: self.values.len()?,
             highest_token: read_number(&self.numbers, number::HIGHEST_TOKEN)?,
+            store_id: read_number(&self.numbers, number::STORE_ID)?,
             commits: read_number(&self.numbers, number::COMMITS)?,
         })
     }

@@ -18,13 +18,14 @@ use crate::witness::Witness;
 pub(crate) struct Storage {
     database: Arc<Database>,
     rules: Rules,
+    store_id: u64,
     commits: u64,
     witness: Option<Witness>,
 }
 
 impl Storage {
-    pub(crate) fn new(database: Arc<Database>, rules: Rules, commits: u64) -> Self {
-        Self { database, rules, commits, witness: None }
+    pub(crate) fn new(database: Arc<Database>, rules: Rules, store_id: u64, commits: u64) -> Self {
+        Self { database, rules, store_id, commits, witness: None }
     }
 
     pub(crate) fn set_witness(&mut self, witness: Witness) {
@@ -34,6 +35,11 @@ impl Storage {
     /// For readers, who must let go of it before [`Self::close`].
     pub(crate) fn database(&self) -> &Arc<Database> {
         &self.database
+    }
+
+    /// Which store this is.
+    pub(crate) fn store_id(&self) -> u64 {
+        self.store_id
     }
 
     pub(crate) fn commits(&self) -> u64 {

@@ -30,6 +30,8 @@ pub(crate) const VALUES: TableDefinition<(&str, &str), ValueRow> = TableDefiniti
 pub(crate) mod number {
     /// [`super::FORMAT`] of the store.
     pub(crate) const FORMAT: &str = "format";
+    /// Random, made with the store: the witness says whose it is.
+    pub(crate) const STORE_ID: &str = "store_id";
     /// Commits since the store was made: what the witness is compared with.
     pub(crate) const COMMITS: &str = "commits";
     /// Accepted writes since the store was made.

@@ -46,7 +46,7 @@ fn check(database: &Database, config: &Config) -> Result<Counters, OpenError> {
     let counters = snapshot.counters().map_err(at_path)?;
     let testimony = Witness::read(&directory::witness(&config.data_dir))
         .map_err(|error| at_path(error.into()))?;
-    refuse_if_behind(&path, counters.commits, testimony)?;
+    refuse_if_behind(&path, Some(counters.store_id), counters.commits, testimony)?;
     let broken = broken_invariants(&snapshot).map_err(at_path)?;
     if !broken.is_empty() {
         return Err(OpenError::Damaged { path, broken });

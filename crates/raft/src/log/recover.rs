@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leasehold_disk::{
-    Disk, GroupPosition, OpenError, OpenReport, Record, RecordStream, StreamOptions,
+    ADVICE, Disk, GroupPosition, OpenError, OpenReport, Record, RecordStream, StreamOptions,
 };
 use openraft::LogIdOptionExt;
 
@@ -28,7 +28,7 @@ pub(crate) enum RecoverError {
     #[error(transparent)]
     Stream(#[from] OpenError),
     /// A record whose checksum is right and whose content is not.
-    #[error("the log cannot be read in segment {}, byte {}: {record}", .position.segment, .position.offset)]
+    #[error("the log cannot be read in segment {}, byte {}: {record}; {ADVICE}", .position.segment, .position.offset)]
     Record {
         /// Where its group starts.
         position: GroupPosition,
@@ -37,7 +37,7 @@ pub(crate) enum RecoverError {
         record: BadRecord,
     },
     /// Entries are missing.
-    #[error("the log has a gap in or before segment {}: {hole}", .position.segment)]
+    #[error("the log has a gap in or before segment {}: {hole}; {ADVICE}", .position.segment)]
     Gap {
         /// Where it was noticed.
         position: GroupPosition,

@@ -12,18 +12,18 @@
 //! those.
 
 mod application;
-mod clocks;
+pub(crate) mod clocks;
 mod faults;
 mod fingerprint;
 mod healing;
 mod lying_disk;
 mod machine;
-mod network;
+pub(crate) mod network;
 mod oracles;
-mod panics;
+pub(crate) mod panics;
 mod plan;
-mod process;
-mod random;
+pub(crate) mod process;
+pub(crate) mod random;
 mod report;
 mod run;
 mod running;
@@ -32,7 +32,7 @@ mod serving;
 mod session;
 mod store;
 mod story;
-mod transport;
+pub(crate) mod transport;
 mod world;
 
 pub use oracles::Violation;

@@ -1,6 +1,7 @@
 //! What the command does, one file a verb, each with its arguments and help.
 
 pub(crate) mod check;
+pub(crate) mod damage;
 pub(crate) mod meta;
 pub(crate) mod plants;
 pub(crate) mod run;

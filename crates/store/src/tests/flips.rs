@@ -23,7 +23,10 @@ fn image(closed: bool) -> (Vec<u8>, Contents, Testimony) {
         let value = put(&format!("key {}", round % 3), &long);
         apply(&mut store, write(&resource, round as u64, 1, [value])).expect("accepted");
     }
-    let (before, testimony) = (contents(&store), Testimony::Commits(store.commits()));
+    let (before, testimony) = (
+        contents(&store),
+        Testimony::Commits { store: store.store_id(), commits: store.commits() },
+    );
     if closed {
         store.close().expect("closes");
     }

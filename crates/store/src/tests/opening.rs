@@ -135,6 +135,23 @@ fn verifying_makes_no_store_where_there_is_none() {
 }
 
 #[test]
+fn another_stores_database_is_refused_even_if_it_is_ahead() {
+    let (own, other) = (temporary(), temporary());
+    for (dir, commits) in [(&own, 1), (&other, 9)] {
+        let mut store = open_directory(dir.path(), &options()).expect("opens");
+        for sequence in 1..=commits {
+            apply(&mut store, write("r", 7, sequence, [])).expect("accepted");
+        }
+        store.close().expect("closes");
+    }
+    fs::copy(directory::database(other.path()), directory::database(own.path())).expect("copies");
+    let error = open_directory(own.path(), &options()).expect_err("is another's");
+    assert!(matches!(error, OpenError::OtherStore { .. }), "{error}");
+    let error = verify(&config(own.path())).expect_err("is another's");
+    assert!(matches!(error, OpenError::OtherStore { .. }), "{error}");
+}
+
+#[test]
 fn an_old_copy_of_the_database_is_refused_by_the_witness() {
     let dir = temporary();
     let (database, copy) = (directory::database(dir.path()), dir.path().join("copy"));
