@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 
 use super::camera::{Shutter, Watched};
 use crate::simulation::clocks::MachineClocks;
+use crate::simulation::fingerprint::digest;
 use crate::simulation::network::{Network, Place, Weather};
 use crate::simulation::process::{self, Pid, SimProcesses, true_time};
-use crate::simulation::random::digest;
 use crate::simulation::transport::Port;
 
 /// A node of the simulated cluster.

@@ -185,7 +185,7 @@ impl World<'_> {
 
     fn try_node(&self, case: &Case) -> Option<(Row, String, Verdict)> {
         let history = self.history(case.which);
-        let whole = case.number % WHOLE_EVERY == 0 || self.options.case.is_some();
+        let whole = case.number.is_multiple_of(WHOLE_EVERY) || self.options.case.is_some();
         let trial = case.trial(history, self.options.seed, whole)?;
         let seed = trial.seed;
         panics::watch();

@@ -14,7 +14,7 @@
 mod application;
 pub(crate) mod clocks;
 mod faults;
-mod fingerprint;
+pub(crate) mod fingerprint;
 mod healing;
 mod lying_disk;
 mod machine;

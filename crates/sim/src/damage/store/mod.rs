@@ -4,16 +4,16 @@
 //! difference: every value, version and mark as answered, smaller tokens refused, a repeat answered like
 //! the first time. An old copy of the whole directory cannot be found out; that is what the floor is for.
 
+mod script;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
-use leasehold_api::{CheckedMutation, CheckedStoreList, CheckedWrite, MutationKind, Problem};
+use leasehold_api::Problem;
 use leasehold_fence::Mark;
-use leasehold_store::{Config, Engine, Entry, Keeper};
+use leasehold_store::Engine;
 use leasehold_types::{FencingToken, ResourceName, StoreRefusal};
-use tokio::runtime::Runtime;
 
 use super::cases::Sampling;
 use super::harm::HarmKind;
@@ -21,6 +21,7 @@ use super::plant::Plant;
 use super::report::Row;
 use super::trial::Verdict;
 use crate::simulation::random;
+use script::{Known, another, files, look, open, put, runtime, stop, write_rounds};
 
 const DATABASE: &str = "store.redb";
 const WITNESS: &str = "store.witness";
@@ -34,15 +35,8 @@ pub(crate) const MUST: [(&str, &[HarmKind]); 2] = {
     ]
 };
 
+/// By name.
 type Files = BTreeMap<&'static str, Vec<u8>>;
-
-/// What the store answered when it was asked for everything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Known {
-    resources: BTreeMap<ResourceName, (Vec<Entry>, Mark)>,
-    revision: u64,
-    highest_token: u64,
-}
 
 /// A store that was written to, restarted, written to again.
 #[derive(Debug)]
@@ -179,9 +173,7 @@ impl Story {
 
     async fn everything_is_there(&self, engine: &Engine) -> Result<(), String> {
         let known = look(engine).await.map_err(|why| format!("it opens, and: {why:?}"))?;
-        if known != self.known {
-            return Err(format!("{:?} was answered, and now {known:?}", self.known));
-        }
+        self.known.compare(&known)?;
         for (resource, (_, mark)) in &known.resources {
             let stale = engine.write(put(resource, mark.token_number() - 1, 1, "stale")).await;
             if !matches!(stale, Err(Problem::Store(StoreRefusal::StaleToken { .. }))) {
@@ -270,102 +262,6 @@ fn zeros(bytes: &[u8], add: &mut impl FnMut(StoreHarm)) {
             }
         }
     }
-}
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime without drivers needs nothing of the system")
-}
-
-fn open(dir: &Path) -> Result<(Engine, Keeper), String> {
-    let config = Config { data_dir: dir.to_owned(), ..Config::default() };
-    Engine::open(&config).map_err(|error| error.to_string())
-}
-
-fn stop(runtime: &Runtime, keeper: Keeper) -> Result<(), String> {
-    runtime.block_on(keeper.stop()).map_err(|fault| format!("it does not stop: {fault}"))
-}
-
-fn files(dir: &Path) -> Files {
-    let read = |name| fs::read(dir.join(name)).ok().map(|bytes| (name, bytes));
-    [DATABASE, WITNESS].into_iter().filter_map(read).collect()
-}
-
-/// The same resources in another store, which has seen smaller tokens and made more commits.
-fn another(seed: u64) -> Result<Files, String> {
-    let (runtime, dir) = (runtime(), tempfile::tempdir().map_err(|error| error.to_string())?);
-    let (engine, keeper) = open(dir.path())?;
-    for _ in 0..3 {
-        for mut write in write_rounds(seed ^ 1) {
-            write.sequence = 0;
-            // Another store may well refuse what comes in this order.
-            let _ = runtime.block_on(engine.write(write));
-        }
-    }
-    let more = ResourceName::new("more").expect("a good name");
-    for sequence in 1..=200 {
-        let written = runtime.block_on(engine.write(put(&more, 1, sequence, "commit")));
-        written.map_err(|why| format!("{why:?}"))?;
-    }
-    drop(engine);
-    stop(&runtime, keeper)?;
-    Ok(files(dir.path()))
-}
-
-fn write_rounds(seed: u64) -> Vec<CheckedWrite> {
-    let mut chance = random::stream(seed, "the store's history");
-    let mut token = 1;
-    let mut writes = Vec::new();
-    for round in 0..40 {
-        token += chance.u64(1..5);
-        let resource = ResourceName::new(&format!("resource/{}", round % 7)).expect("a good name");
-        let long = "x".repeat(chance.usize(1..3_000));
-        for sequence in 1..=chance.u64(1..4) {
-            let mut write = put(&resource, token, sequence, &long);
-            if round % 9 == 8 {
-                let kind = MutationKind::Delete;
-                write.mutations.push(CheckedMutation {
-                    key: "0".to_owned(),
-                    expected_version: None,
-                    kind,
-                });
-            }
-            writes.push(write);
-        }
-    }
-    writes
-}
-
-fn put(resource: &ResourceName, token: u64, sequence: u64, value: &str) -> CheckedWrite {
-    let kind = MutationKind::Put(value.to_owned().into());
-    let key = (sequence % 4).to_string();
-    CheckedWrite {
-        resource: resource.clone(),
-        token: FencingToken::new(token).expect("the script counts from 1"),
-        sequence,
-        mutations: vec![CheckedMutation { key, expected_version: None, kind }],
-        cluster_id: None,
-    }
-}
-
-async fn look(engine: &Engine) -> Result<Known, Problem> {
-    let mut resources = BTreeMap::new();
-    for n in 0..7 {
-        let resource = ResourceName::new(&format!("resource/{n}")).expect("a good name");
-        let ask = CheckedStoreList {
-            resource: resource.clone(),
-            prefix: String::new(),
-            page_size: 100,
-            after: None,
-            token: None,
-            cluster_id: None,
-        };
-        let read = engine.list(ask).await?;
-        resources.insert(resource, (read.found.entries, read.mark));
-    }
-    let counters = engine.counters().await?;
-    Ok(Known { resources, revision: counters.revision, highest_token: counters.highest_token })
 }
 
 /// An operator must know which file, and what to do.
