@@ -554,6 +554,19 @@ fn a_release_is_repeated_until_definite_or_until_the_lease_has_surely_ended() {
 }
 
 #[test]
+fn a_release_that_is_answered_with_a_fault_is_repeated() {
+    let mut desk = Desk::holding();
+    desk.claims.give_up(KEY, at(0));
+    let (release, _) = desk.one_at(0);
+    desk.changes();
+    assert_eq!(desk.answer(release, failed(unknown())), []);
+    let (_, (release, command)) = desk.next_message();
+    assert!(matches!(command, Command::Release { .. }), "{command:?}");
+    let changes = desk.answer(release, Answer::Released { was_held: true });
+    assert_eq!(changes, [Change::Over(Ok(true))]);
+}
+
+#[test]
 fn a_release_that_finds_nothing_to_release_is_done() {
     let mut desk = Desk::holding();
     desk.claims.give_up(KEY, at(20));

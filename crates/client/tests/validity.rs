@@ -115,6 +115,38 @@ fn lease_time(real_ns: u64, rate_ppm: i64) -> u64 {
     u64::try_from(u128::from(real_ns) * parts / 1_000_000 / 1_000_000).unwrap()
 }
 
+/// The last moment after `sent_ns` at which the holder still trusts, found by halving.
+fn trusted_for_ns(sent_ns: u64, valid_for_ms: u64, holder_ppm: i64) -> u64 {
+    let clock = |ns| holder_clock(ns, holder_ppm, holder_ppm, 0);
+    let bound = proven_until(clock(sent_ns), ms(valid_for_ms));
+    let (mut trusted, mut over) = (0, 2_000_000 * valid_for_ms + 2);
+    while over - trusted > 1 {
+        let middle = trusted + (over - trusted) / 2;
+        match bound.has_come(&clock(sent_ns + middle)) {
+            true => over = middle,
+            false => trusted = middle,
+        }
+    }
+    trusted
+}
+
+#[test]
+fn with_both_clocks_at_the_edge_of_what_is_allowed_a_holder_stops_before_its_lease_ends() {
+    let rates = [-1_000, 0, 1_000];
+    for valid_for_ms in [3, 10, 1_000, 3_003, 60_000, 86_400_000] {
+        for (holder_ppm, leader_ppm) in rates.iter().flat_map(|a| rates.map(|b| (*a, b))) {
+            for sent_ns in [0, 999_999, 123_456_789, 86_400_000_000_001] {
+                // The answer came at once, and the holder looks as late as it can.
+                let deadline = lease_time(sent_ns, leader_ppm) + valid_for_ms;
+                let last = sent_ns + trusted_for_ns(sent_ns, valid_for_ms, holder_ppm);
+                let then = lease_time(last, leader_ppm);
+                let clocks = format!("{valid_for_ms} ms, {holder_ppm} and {leader_ppm} ppm");
+                assert!(then < deadline, "{clocks}: trusted at {then}, over at {deadline}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
 

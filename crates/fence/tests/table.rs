@@ -127,3 +127,11 @@ fn a_refusal_says_what_came_and_what_was_seen() {
     let below = Floor::new(8).admit(token(7)).expect_err("7 is below 8");
     assert_eq!(below.to_string(), "token 7 is below the floor 8");
 }
+
+#[test]
+fn what_a_mark_and_a_floor_were_made_of_is_read_back() {
+    let read = |mark: Mark| (mark.token(), mark.sequence(), mark.to_parts());
+    assert_eq!(read(Mark::new(token(34), 7)), (Some(token(34)), 7, (34, 7)));
+    assert_eq!(read(Mark::NONE), (None, 0, (0, 0)));
+    assert_eq!([Floor::NONE, Floor::new(8)].map(Floor::get), [0, 8]);
+}

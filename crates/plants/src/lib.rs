@@ -17,6 +17,6 @@ mod trial;
 
 pub use plant::{KilledBy, Plant, Unusable};
 pub use report::{Report, markdown_row};
-pub use scratch::Scratch;
+pub use scratch::{Planted, Scratch};
 pub use target::{Target, tests_in};
 pub use trial::{Outcome, Verdict, baseline, verdict};

@@ -78,18 +78,21 @@ impl FromStr for Shard {
 }
 
 fn main() -> ExitCode {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let done = match Options::parse().command {
-        What::List { markdown } => list(&root, markdown),
-        What::Run(run) => plant_all(&root, &run),
-    };
-    match done {
+    match begin(Options::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
             eprintln!("leasehold-plants: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn begin(what: What) -> Result<bool, Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    match what {
+        What::List { markdown } => list(&root, markdown),
+        What::Run(run) => plant_all(&root, &run),
     }
 }
 
@@ -145,9 +148,9 @@ fn plant_all(root: &Path, run: &Run) -> Result<bool, Box<dyn Error>> {
         }
         let verdict = match &green[test] {
             Ok(()) => {
-                scratch.plant(&plant)?;
+                let planted = scratch.plant(&plant)?;
                 let outcome = scratch.run(test, most);
-                scratch.restore(&plant)?;
+                planted.take_out()?;
                 verdict(outcome?)
             }
             Err(why) => Verdict::Broken(format!("{} {why}", test.test)),

@@ -15,6 +15,22 @@ pub struct Scratch {
     target: PathBuf,
 }
 
+/// A bug that stands in the copy.
+#[derive(Debug)]
+#[must_use = "what is planted has to be taken out again"]
+pub struct Planted {
+    path: PathBuf,
+    source: String,
+}
+
+impl Planted {
+    /// Takes it out again. Written, so that it is younger than what was built with the bug: cargo goes
+    /// by age.
+    pub fn take_out(self) -> io::Result<()> {
+        fs::write(self.path, self.source)
+    }
+}
+
 impl Scratch {
     /// Copies the sources at `source` to below `folder`. A file that is there already and equal keeps
     /// its age, so nothing is built twice; what a killed run left planted is put right.
@@ -38,19 +54,13 @@ impl Scratch {
         &self.target
     }
 
-    /// Plants one bug.
-    pub fn plant(&self, plant: &Plant) -> Result<(), Unusable> {
+    /// Plants one bug, in the copy as it was made: the sources themselves may have moved on.
+    pub fn plant(&self, plant: &Plant) -> Result<Planted, Unusable> {
+        let path = self.tree.join(&plant.file);
         let failed = |why| Unusable::Io(plant.file.clone(), why);
-        let source = fs::read_to_string(self.source.join(&plant.file)).map_err(failed)?;
-        let planted = plant.planted_in(&source)?;
-        fs::write(self.tree.join(&plant.file), planted).map_err(failed)
-    }
-
-    /// Takes it out again.
-    pub fn restore(&self, plant: &Plant) -> io::Result<()> {
-        // Not a copy, which could carry the age of the original along: cargo goes by age.
-        let source = fs::read(self.source.join(&plant.file))?;
-        fs::write(self.tree.join(&plant.file), source)
+        let source = fs::read_to_string(&path).map_err(failed)?;
+        fs::write(&path, plant.planted_in(&source)?).map_err(failed)?;
+        Ok(Planted { path, source })
     }
 
     fn synchronise(&self) -> io::Result<()> {

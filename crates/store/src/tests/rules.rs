@@ -225,6 +225,17 @@ fn refusals_and_repeats_cost_no_sync() {
 }
 
 #[test]
+fn of_two_clusters_in_one_group_only_one_is_the_first() {
+    let (_, mut store) = new_store();
+    let home = from_cluster("home", write("r", 7, 1, []));
+    let away = from_cluster("away", write("r", 9, 1, []));
+    let outcomes = store.apply([&home, &away]).expect("the disk is well");
+    let (presented, pinned) = ("away".to_owned(), "home".to_owned());
+    let refused = Err(StoreRefusal::WrongCluster { presented, pinned });
+    assert_eq!(outcomes, [written(7, 1, 1), refused]);
+}
+
+#[test]
 fn the_first_cluster_that_is_admitted_is_remembered_and_another_refused() {
     let (backend, mut store) = new_store();
     let wrong = |presented: &str| {
