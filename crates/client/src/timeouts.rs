@@ -86,6 +86,25 @@ mod tests {
     }
 
     #[test]
+    fn a_round_trip_that_differs_counts_a_quarter_in_the_variation_and_an_eighth_in_the_mean() {
+        let mut timeouts = Timeouts::default();
+        timeouts.answered(ms(400));
+        timeouts.answered(ms(600));
+        assert_eq!(timeouts.current(), ms(350 + 75 + 4 * (150 + 50)));
+    }
+
+    #[test]
+    fn doubling_is_about_the_path_and_ends_with_it() {
+        let mut timeouts = Timeouts::default();
+        timeouts.answered(ms(400));
+        let measured = timeouts.current();
+        timeouts.timed_out();
+        assert_eq!(timeouts.current(), measured * 2);
+        timeouts.path_changed();
+        assert_eq!(timeouts.current(), measured);
+    }
+
+    #[test]
     fn a_steady_path_comes_down_to_the_floor() {
         let mut timeouts = Timeouts::default();
         (0..50).for_each(|_| timeouts.answered(ms(2)));

@@ -85,6 +85,15 @@ fn doubt_ends_with_a_later_proof_and_not_before() {
 }
 
 #[test]
+fn a_proof_of_the_same_bound_proves_nothing_further() {
+    let proof = Validity::proven(at(0), ms(9_000), ms(9_000));
+    let mut validity = proof;
+    validity.doubt();
+    assert!(!validity.improve(proof, &at(100)));
+    assert!(validity.is_doubted());
+}
+
+#[test]
 fn suspended_time_counts() {
     let bound = proven_until(at(0), ms(30_000));
     let woken = Reading { monotonic: ms(10), raw: ms(10), boot: ms(60_010) };
