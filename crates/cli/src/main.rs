@@ -1,33 +1,7 @@
-//! The `leasehold` command: daemons, a development cluster, a demonstration, and every call of the
-//! lease cluster and the store for scripts.
-//!
-//! Reading order: [`args`], [`exit`], [`output`], one file a verb in [`verbs`]; then [`lock`], which
-//! runs a command under a lease, [`supervise`], which runs a whole cluster, and [`demo`].
-
-mod args;
-mod chain;
-mod connect;
-mod demo;
-mod exit;
-mod lock;
-mod logging;
-mod output;
-mod supervise;
-mod verbs;
-mod wrong_address;
+//! The `leasehold` command; see the library beside it.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
-    let format = cli.common.output;
-    match verbs::run(cli) {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            format.complain(&failure);
-            ExitCode::from(failure.code)
-        }
-    }
+    leasehold::main()
 }

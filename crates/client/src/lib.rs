@@ -99,6 +99,9 @@ mod connection;
 mod endpoints;
 mod errors;
 mod fenced;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod guard;
 pub mod message;
 mod random;

@@ -36,6 +36,9 @@ mod config;
 mod directory;
 mod execution;
 mod founder;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod lease_clock;
 mod log;
 mod node;

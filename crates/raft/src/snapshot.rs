@@ -98,12 +98,7 @@ impl Document {
 
 /// Makes a document. Takes long for a large state.
 pub(crate) fn encode(meta: &SnapshotMeta, frozen: Option<&FrozenState>) -> Bytes {
-    let head = pb::SnapshotHead {
-        last_log_id: meta.last_log_id.map(wire::log_id_to_wire),
-        membership: Some(wire::membership_to_wire(meta.last_membership.membership())),
-        membership_log_id: meta.last_membership.log_id().map(wire::log_id_to_wire),
-    };
-    let head = head.encode_to_vec();
+    let head = head_of(meta).encode_to_vec();
     let state = frozen.map(FrozenState::encode);
     let mut out = BytesMut::with_capacity(10 + head.len() + state.as_ref().map_or(0, Vec::len));
     out.put_u32_le(0);
@@ -117,7 +112,15 @@ pub(crate) fn encode(meta: &SnapshotMeta, frozen: Option<&FrozenState>) -> Bytes
     out.freeze()
 }
 
-fn read_head(bytes: Bytes) -> Option<SnapshotMeta> {
+pub(crate) fn head_of(meta: &SnapshotMeta) -> pb::SnapshotHead {
+    pb::SnapshotHead {
+        last_log_id: meta.last_log_id.map(wire::log_id_to_wire),
+        membership: Some(wire::membership_to_wire(meta.last_membership.membership())),
+        membership_log_id: meta.last_membership.log_id().map(wire::log_id_to_wire),
+    }
+}
+
+pub(crate) fn read_head(bytes: Bytes) -> Option<SnapshotMeta> {
     let head = pb::SnapshotHead::decode(bytes).ok()?;
     let membership = wire::membership_from_wire(head.membership?).ok()?;
     Some(SnapshotMeta {

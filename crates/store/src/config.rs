@@ -116,7 +116,12 @@ impl Config {
         let path = path.as_ref();
         let text = fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let raw: RawConfig = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+        Self::parse(path, &text)
+    }
+
+    /// Checks a text; `path` is for complaints.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let raw: RawConfig = toml::from_str(text).map_err(|source| ConfigError::Parse {
             path: path.to_owned(),
             source: Box::new(source),
         })?;

@@ -28,6 +28,9 @@ mod directory;
 mod engine;
 mod execution;
 mod fault;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod group;
 mod lane;
 mod latch;

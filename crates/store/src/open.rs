@@ -85,7 +85,7 @@ fn make_database(dir: &Path) -> Result<(), OpenError> {
 }
 
 /// Opens a store on a backend of its own, with nobody to witness what it commits from now on.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 pub(crate) fn open_backend(
     backend: impl redb::StorageBackend,
     options: &Options,

@@ -10,6 +10,11 @@ mod conformance;
 #[cfg(test)]
 mod crash_tests;
 mod flusher;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz {
+    pub(crate) use super::record::LogRecord;
+    pub(crate) use super::recover::recover;
+}
 mod memory;
 mod record;
 mod recover;

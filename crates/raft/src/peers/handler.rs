@@ -200,7 +200,7 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
 }
 
 /// Puts a snapshot together from its chunks, which must come in order and without gaps.
-async fn gather(
+pub(crate) async fn gather(
     mut chunks: Replies<pb::SnapshotChunk>,
     size_max: u64,
 ) -> Result<(Vote, Bytes), PeerFault> {
@@ -239,7 +239,7 @@ fn outcome_to_wire(outcome: Result<Outcome, Fault>) -> pb::ForwardedOutcome {
     pb::ForwardedOutcome { outcome: Some(outcome) }
 }
 
-fn fault_to_wire(fault: Fault) -> pb::ForwardFault {
+pub(crate) fn fault_to_wire(fault: Fault) -> pb::ForwardFault {
     let reason = fault.reason().to_owned();
     let mut wire = pb::ForwardFault { reason, why: String::new(), limit: 0, leader_address: None };
     match fault {

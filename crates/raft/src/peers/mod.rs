@@ -18,6 +18,11 @@ use leasehold_disk::DiskId;
 
 pub(crate) use gatekeeper::Gatekeeper;
 pub(crate) use handler::{Handler, fault_from_wire};
+
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz {
+    pub(crate) use super::handler::{fault_from_wire, fault_to_wire, gather};
+}
 pub(crate) use network::NetworkFactory;
 pub(crate) use quorum_gate::QuorumGate;
 
