@@ -167,7 +167,12 @@ fn put_log_id(out: &mut BytesMut, id: LogId) {
 }
 
 fn get_log_id(bytes: &mut Bytes) -> Result<LogId, &'static str> {
-    Ok(log_id(number(bytes)?, number(bytes)?))
+    let (term, index) = (number(bytes)?, number(bytes)?);
+    // The log counts on from every index it reads.
+    if index == u64::MAX {
+        return Err("an index");
+    }
+    Ok(log_id(term, index))
 }
 
 fn put_optional(out: &mut BytesMut, id: Option<LogId>) {
@@ -260,6 +265,21 @@ mod tests {
                     "{record:?} and more"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn an_index_that_nothing_can_follow_is_refused() {
+        let last = log_id(3, u64::MAX);
+        let entry = Entry { log_id: last, payload: EntryPayload::Blank };
+        for record in [
+            LogRecord::Entry(entry),
+            LogRecord::TruncatedAfter(Some(last)),
+            LogRecord::Purged(last),
+            LogRecord::Committed(Some(last)),
+        ] {
+            let OwnedRecord { kind, payload } = record.encode();
+            assert_eq!(LogRecord::decode(kind, payload), Err(BadRecord { kind, what: "an index" }));
         }
     }
 
