@@ -81,6 +81,7 @@ fn all_pages(state: &LeaseState, prefix: &str, after: Option<&str>, limit: usize
             next if next.is_empty() => return all,
             next => all.extend(next),
         }
+        assert!(all.len() <= NAMES_MAX, "pages without an end");
     }
 }
 
