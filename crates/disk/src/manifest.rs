@@ -32,13 +32,18 @@ impl Manifest {
         if bytes.len() != BYTES {
             return Err(ReadError::Damaged { file: FILE.to_owned(), what: "its length is wrong" });
         }
-        Ok(Some(Self {
+        let manifest = Self {
             disk_id: disk_id_at(&bytes, 0),
             oldest: u64_at(&bytes, 16),
             newest: u64_at(&bytes, 24),
             synced: u64_at(&bytes, 32),
             life: u64_at(&bytes, 40),
-        }))
+        };
+        if manifest.oldest > manifest.newest || manifest.life == u64::MAX {
+            let what = "its numbers contradict each other";
+            return Err(ReadError::Damaged { file: FILE.to_owned(), what });
+        }
+        Ok(Some(manifest))
     }
 
     pub(crate) fn replace(&self, disk: &dyn Disk) -> Result<(), DiskFault> {

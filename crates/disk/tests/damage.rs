@@ -4,9 +4,9 @@
 mod support;
 
 use leasehold_disk::fake::{FakeDisk, Unsynced};
-use leasehold_disk::{Harm, Proof, RecordRef, RecordStream};
+use leasehold_disk::{Harm, Proof, RecordRef, RecordStream, replace_atomically};
 use support::damage::{damage, read_back, record_ranges, small_log};
-use support::{DATA_START, append, open, payloads, roomy, segments};
+use support::{DATA_START, DISK_ID, append, open, payloads, roomy, segments};
 
 #[test]
 fn every_bit_flip_in_a_record_is_damage_that_names_the_place() {
@@ -222,4 +222,16 @@ fn damage_says_where_what_and_what_to_do() {
          a node that forgot must not vote: replace this node by one with a new id and an empty data \
          directory"
     );
+}
+
+#[test]
+fn a_manifest_that_contradicts_itself_is_damage_whatever_its_checksum_says() {
+    // Oldest and newest segment, what is synced, and the life.
+    for numbers in [[2_u64, 1, 0, 1], [1, 1, 0, u64::MAX]] {
+        let disk = FakeDisk::new(1);
+        append(&mut open(&disk).0, &["acknowledged"], true);
+        let payload = [&DISK_ID.0[..], &numbers.map(u64::to_le_bytes).concat()].concat();
+        replace_atomically(&*disk.mount(), "stream-manifest", &payload).unwrap();
+        assert_eq!(damage(&disk).file, "stream-manifest");
+    }
 }
