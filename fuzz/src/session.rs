@@ -18,7 +18,7 @@ pub fn check(bytes: &[u8]) {
     match who % 3 {
         0 => read(body, asked),
         1 => read(body, answered),
-        _ => read(body, |raw: pb::Failure| same_problem(&Failure::from(raw).problem())),
+        _ => read(body, |raw: pb::Failure| failed(&Failure::from(raw))),
     }
 }
 
@@ -95,6 +95,22 @@ pub(crate) fn to_wire(answer: &Answer) -> Message {
             ..pb::CancelResponse::default()
         }),
         Answer::Failed { problem, .. } => Message::Failed(Failure::from(problem).into()),
+    }
+}
+
+/// What is understood says the facts that were told, and no others.
+fn failed(raw: &Failure) {
+    let problem = raw.problem();
+    same_problem(&problem);
+    let again = Failure::from(&problem);
+    if again.reason != raw.reason {
+        return;
+    }
+    for (name, fact) in &again.metadata {
+        let told = raw.metadata.get(name).unwrap_or(fact);
+        let number = |text: &str| text.parse::<u64>().ok();
+        let same = told == fact || (number(told).is_some() && number(told) == number(fact));
+        assert!(same, "{name} of {} was {told:?} and became {fact:?}", raw.reason);
     }
 }
 
