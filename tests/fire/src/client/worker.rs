@@ -99,8 +99,10 @@ impl Worker {
             self.increments += 1;
             let id = format!("{}.{}", self.name, self.increments);
             // The control is to lose something even on a machine that is slow.
-            let share = if manner == Manner::Unfenced { 6 } else { 1 };
-            let stops_one_in = self.args.stops_one_in / share;
+            let stops_one_in = match manner {
+                Manner::Unfenced => self.args.stops_one_in.min(600) / 6,
+                Manner::Library | Manner::Explicit => self.args.stops_one_in,
+            };
             let stops = stops_one_in > 0 && self.random.u32(..stops_one_in) == 0;
             if !tenure.increment(&id, stops).await? {
                 break;
