@@ -91,7 +91,7 @@ enum No {
     NotHolder,
     Embargo,
     BadField,
-    NoLeader,
+    Leaderless,
     QueueFull,
     Unknown,
 }
@@ -381,7 +381,7 @@ fn problem(no: No) -> Problem {
         No::NotHolder => Refusal::NotHolder { token: token_of(1) }.into(),
         No::Embargo => Refusal::Embargo { remaining_ms: 5 }.into(),
         No::BadField => BadField::new("ttl", "0 ms", "more").into(),
-        No::NoLeader => Fault::NoLeader { leader_address: None }.into(),
+        No::Leaderless => Fault::NoLeader { leader_address: None }.into(),
         No::QueueFull => Fault::QueueFull { limit: 1 }.into(),
         No::Unknown => Fault::OutcomeUnknown { why: "lost".into() }.into(),
     }

@@ -96,7 +96,7 @@ struct Header {
 }
 
 /// The rules, over what was written where.
-fn expected(segment: &Segment, headers: &BTreeMap<usize, Header>) -> Option<Vec<(u8, Vec<u8>)>> {
+fn expected(segment: &Segment, headers: &BTreeMap<usize, Header>) -> Option<Vec<Record>> {
     let (mut end, mut group, mut sequence, mut found) = (DATA_START, 0, 1, Vec::new());
     while let Some((next, records)) = next_group(headers, end, group, sequence) {
         sequence += records.len() as u64;
@@ -111,13 +111,16 @@ fn expected(segment: &Segment, headers: &BTreeMap<usize, Header>) -> Option<Vec<
     (!damaged).then_some(found)
 }
 
+/// Kind and payload.
+type Record = (u8, Vec<u8>);
+
 /// Where the next group ends, and its records, if it is there whole.
 fn next_group(
     headers: &BTreeMap<usize, Header>,
     start: usize,
     group: u64,
     sequence: u64,
-) -> Option<(usize, Vec<(u8, Vec<u8>)>)> {
+) -> Option<(usize, Vec<Record>)> {
     let (mut at, mut records) = (start, Vec::new());
     let mut before: Option<&Header> = None;
     loop {

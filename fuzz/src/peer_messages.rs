@@ -39,7 +39,7 @@ fn back<M: Clone + PartialEq + Debug>(raw: M, there_and_back: impl Fn(M) -> Resu
 fn append(raw: pb::AppendRequest) {
     let whole = raw.vote.is_some() && raw.entries.iter().all(|entry| entry.log_id.is_some());
     let Ok(once) = fuzz::append_request(raw.clone()) else {
-        let members = raw.entries.iter().any(|entry| is_membership(entry));
+        let members = raw.entries.iter().any(is_membership);
         return assert!(!whole || members, "refused without a reason: {raw:?}");
     };
     assert!(whole);

@@ -13,9 +13,11 @@ const BYTES_MAX: usize = 4_096;
 /// No more than a third of what a corpus may have.
 const BYTES_OF_TARGET_MAX: usize = 100 << 10;
 
+type ByTarget = BTreeMap<&'static str, BTreeSet<Vec<u8>>>;
+
 /// The seeds of each target. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seeds(Arc<Mutex<BTreeMap<&'static str, BTreeSet<Vec<u8>>>>>);
+pub(crate) struct Seeds(Arc<Mutex<ByTarget>>);
 
 impl Seeds {
     /// Takes one seed: what kind it is, and its bytes.
