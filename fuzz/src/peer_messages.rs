@@ -37,7 +37,7 @@ fn back<M: Clone + PartialEq + Debug>(raw: M, there_and_back: impl Fn(M) -> Resu
 }
 
 fn append(raw: pb::AppendRequest) {
-    let whole = raw.vote.is_some() && raw.entries.iter().all(|entry| entry.log_id.is_some());
+    let whole = raw.vote.is_some() && follows(&raw);
     let Ok(once) = fuzz::append_request(raw.clone()) else {
         let members = raw.entries.iter().any(is_membership);
         return assert!(!whole || members, "refused without a reason: {raw:?}");
@@ -46,6 +46,17 @@ fn append(raw: pb::AppendRequest) {
     assert_eq!(fuzz::append_request(once.clone()).as_ref(), Ok(&once), "one spelling");
     once.entries.iter().filter_map(membership).for_each(every_voter_is_a_member);
     assert_eq!(without_spelling(once), without_spelling(raw));
+}
+
+/// Every entry has the index after the one before it.
+fn follows(request: &pb::AppendRequest) -> bool {
+    let mut due = request.previous.as_ref().map_or(Some(0), |last| last.index.checked_add(1));
+    request.entries.iter().all(|entry| {
+        let index = entry.log_id.as_ref().map(|id| id.index);
+        let in_line = index.is_some() && index == due;
+        due = index.and_then(|index| index.checked_add(1));
+        in_line
+    })
 }
 
 fn membership(entry: &pb::Entry) -> Option<&pb::Membership> {

@@ -128,9 +128,9 @@ pub(crate) fn append_from_wire<RT: AsyncRuntime>(
     let prev_log_id = request.previous.map(log_id_from_wire);
     let entries: Vec<Entry> =
         request.entries.into_iter().map(entry_from_wire).collect::<Result<_, _>>()?;
-    let first = prev_log_id.map_or(0, |previous| previous.index.saturating_add(1));
-    let mut due = first..;
-    if !entries.iter().all(|entry| due.next() == Some(entry.log_id.index)) {
+    let first = prev_log_id.map_or(Some(0), |previous| previous.index.checked_add(1));
+    let due = |at: u64| first.and_then(|first| first.checked_add(at));
+    if !(0..).zip(&entries).all(|(at, entry)| due(at) == Some(entry.log_id.index)) {
         return Err(BadMessage { field: "entries" });
     }
     Ok(AppendEntriesRequest {
@@ -292,5 +292,7 @@ mod tests {
         let hole = BadMessage { field: "entries" };
         assert_eq!(read(request(Some(4), &[7, 8])), Err(hole));
         assert_eq!(read(request(Some(4), &[5, 7])), Err(hole));
+        assert_eq!(read(request(Some(u64::MAX), &[u64::MAX])), Err(hole));
+        assert_eq!(read(request(Some(u64::MAX - 1), &[u64::MAX, 0])), Err(hole));
     }
 }
