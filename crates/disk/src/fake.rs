@@ -45,6 +45,8 @@ struct State {
     failing_write: Option<u64>,
     failing_sync: Option<u64>,
     last_operation: Option<u64>,
+    /// The power fails during the next write of so many bytes.
+    last_write: Option<u64>,
     capacity: Option<u64>,
 }
 
@@ -74,6 +76,7 @@ impl FakeDisk {
             failing_write: None,
             failing_sync: None,
             last_operation: None,
+            last_write: None,
             capacity: None,
         };
         Self { shared: Arc::new(Mutex::new(state)) }
@@ -136,6 +139,13 @@ impl FakeDisk {
         self.state().random = random;
     }
 
+    /// Power cut in the middle of everything: of each unsynced write some sectors survive.
+    pub fn tear(&self) {
+        let mut random = self.state().random;
+        self.crash_keeping(|_| draw(&mut random) & 1 == 1);
+        self.state().random = random;
+    }
+
     /// Power cut of which exactly what `keep` says survives.
     pub fn crash_keeping(&self, mut keep: impl FnMut(Unsynced<'_>) -> bool) {
         let mut state = self.state();
@@ -169,6 +179,12 @@ impl FakeDisk {
     pub fn lose_power_at(&self, n: u64) {
         let mut state = self.state();
         state.last_operation = Some(state.writes + state.syncs + n);
+    }
+
+    /// The power fails during the next write of at least so many bytes to a part of a file that is
+    /// already there: a write that is large enough to tear, into space that was set aside for it.
+    pub fn lose_power_in_write_of(&self, bytes: u64) {
+        self.state().last_write = Some(bytes);
     }
 
     /// Room for this many bytes in all files, or for any number.
@@ -212,7 +228,15 @@ impl State {
     fn restart(&mut self) {
         self.generation += 1;
         self.powered_off = false;
-        (self.failing_write, self.failing_sync, self.last_operation) = (None, None, None);
+        (self.failing_write, self.failing_sync) = (None, None);
+        (self.last_operation, self.last_write) = (None, None);
+    }
+
+    /// Of `len` bytes that replace others.
+    fn expect_write(&mut self, len: u64) {
+        if self.last_write.is_some_and(|least| len >= least) {
+            self.last_operation = Some(self.writes + self.syncs + 1);
+        }
     }
 
     fn count_write(&mut self) -> Verdict {

@@ -173,6 +173,18 @@ fn write_without_sync(disk: &FakeDisk, stream: &mut RecordStream, records: &[Vec
 }
 
 #[test]
+fn the_power_fails_in_a_large_write_and_in_no_smaller_one() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = RecordStream::open(disk.mount(), roomy()).unwrap();
+    disk.lose_power_in_write_of(600);
+    append(&mut stream, &["small"], false);
+    let large = [RecordRef { kind: 7, payload: &[b'x'; 600] }];
+    stream.append_group(&large, Vec::new, false).unwrap_err();
+    disk.crash_keeping(|_| false);
+    assert_eq!(payloads(&open(&disk).1), ["small"]);
+}
+
+#[test]
 fn a_group_that_lost_its_second_record_and_kept_the_later_ones_is_torn() {
     let records: Vec<Vec<u8>> = (0..5).map(|n| vec![b'a' + n; 968]).collect();
     // Each record takes 1 KiB, two sectors.

@@ -182,7 +182,7 @@ fn a_dead_holder_is_freed_within_twice_its_ttl_though_the_leader_changes_all_the
     const TTL: Duration = Duration::from_secs(10);
     const ROUNDS: u32 = 200;
     let (changed, lived) = SimRuntime::with_seed(7).block_on(async {
-        let mut world = World::start(7).await;
+        let world = World::start(7).await;
         let (mut since, mut lived) = (virtual_now(), Vec::new());
         let (mut changed, mut before) = (0, 0);
         for _ in 0..ROUNDS {

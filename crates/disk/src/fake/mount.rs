@@ -110,8 +110,12 @@ impl DiskFile for FakeFile {
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let file = self.file;
+        let end = offset + bytes.len() as u64;
+        if end <= self.len()? {
+            self.mount.state()?.expect_write(bytes.len() as u64);
+        }
         self.mount.change(|state| {
-            state.room_for(file, offset + bytes.len() as u64)?;
+            state.room_for(file, end)?;
             state.medium.write(file, offset, bytes)
         })
     }

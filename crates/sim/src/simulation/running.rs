@@ -14,7 +14,7 @@ use super::plan::{FaultClass, Plan, Plant};
 use super::process;
 use super::random::{self, PoorRandom, SeededRandom};
 use super::session::{Parts, Session};
-use super::world::{CLUSTER, Machine, World};
+use super::world::{CLUSTER, Machine, PowerCut, World};
 use super::{machine, store};
 
 impl World {
@@ -59,9 +59,10 @@ impl World {
         machine.node = None;
         self.network.detach(id);
         process::kill(pid);
-        match power || std::mem::take(&mut machine.power_fails) {
-            true => machine.disk.crash(),
-            false => machine.disk.kill_process(),
+        match (std::mem::take(&mut machine.power_fails), power) {
+            (Some(PowerCut::Tearing), _) => machine.disk.tear(),
+            (Some(PowerCut::AnyHow), _) | (None, true) => machine.disk.crash(),
+            (None, false) => machine.disk.kill_process(),
         }
     }
 

@@ -28,6 +28,15 @@ use super::story::Story;
 /// The name of every simulated cluster.
 pub(crate) const CLUSTER: &str = "simulated";
 
+/// What a power cut leaves of what was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PowerCut {
+    /// Of each write all, nothing or a part.
+    AnyHow,
+    /// A part of each write.
+    Tearing,
+}
+
 /// A node's machine, whether a process runs on it or not.
 pub(crate) struct Machine {
     pub(crate) disk: FakeDisk,
@@ -44,7 +53,7 @@ pub(crate) struct Machine {
     /// again, it counts one start more than its peers know of and is believed, which is an open bug.
     pub(crate) starts_left: Option<u64>,
     /// The power is going to fail in the middle of an operation.
-    pub(crate) power_fails: bool,
+    pub(crate) power_fails: Option<PowerCut>,
     /// It is out for a flipped bit: if it starts all the same, the bit did no harm.
     pub(crate) flipped: bool,
 }
@@ -175,7 +184,7 @@ impl World {
                 put_aside: None,
                 out: false,
                 flipped: false,
-                power_fails: false,
+                power_fails: None,
                 starts_left: None,
             };
             self.machines.insert(id, machine);

@@ -7,19 +7,29 @@ use leasehold_disk::{DiskId, Identity, PeerMemory};
 
 use super::super::plan::{FaultClass, Plant};
 use super::super::seen::Seen;
-use super::super::world::{CLUSTER, Due, Machine, World};
+use super::super::world::{CLUSTER, Due, Machine, PowerCut, World};
+
+/// A write of so many bytes is two sectors or more, and can tear.
+const TEARABLE_BYTES: u64 = 600;
 
 impl World {
     pub(super) fn power_cut_in_write(&mut self, id: u64) -> Option<String> {
         self.machines[&id].pid?;
         let operation = self.chance.u64(1..40);
+        let large = self.chance.bool();
         let machine = self.machines.get_mut(&id)?;
-        machine.disk.lose_power_at(operation);
-        machine.power_fails = true;
+        match large {
+            true => machine.disk.lose_power_in_write_of(TEARABLE_BYTES),
+            false => machine.disk.lose_power_at(operation),
+        }
+        machine.power_fails = Some(if large { PowerCut::Tearing } else { PowerCut::AnyHow });
         self.reporter.say(Seen::DiskHurt { node: id });
-        let after = self.ms(100..2_000);
+        let after = self.ms(if large { 1_000..4_000 } else { 100..2_000 });
         self.later(after, Due::KillNode(id, true));
-        Some(format!("node {id} at its operation {operation} from now"))
+        Some(match large {
+            true => format!("node {id} in its next large write"),
+            false => format!("node {id} at its operation {operation} from now"),
+        })
     }
 
     pub(super) fn hurt_disk(&mut self, id: u64, class: FaultClass) -> Option<String> {
