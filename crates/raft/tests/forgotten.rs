@@ -17,10 +17,7 @@ const ELECTIONS: Duration = Duration::from_millis(2_000);
 async fn nobody_serves(cluster: &Cluster) {
     let watched = cluster.others(0).into_iter().map(|id| {
         let mut status = cluster.node(id).watch_status();
-        async move {
-            let led = status.wait_for(|status| status.role == Role::Leader).await;
-            led.map(|status| status.clone())
-        }
+        async move { status.wait_for(|status| status.role == Role::Leader).await }
     });
     let led = timeout(ELECTIONS, futures_util::future::select_all(watched.map(Box::pin))).await;
     assert!(led.is_err(), "somebody leads: {:#?}", cluster.statuses());

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use serde_json::json;
 
-use super::seeds;
+use super::{figures, seeds};
 
 /// Runs each seed in two processes and compares what they saw
 #[derive(Debug, clap::Args)]
@@ -44,11 +44,7 @@ pub(crate) fn run(args: &MetaArgs) -> ExitCode {
         true
     });
     println!("{same} of {all} seeds told the same story twice");
-    if let Some(file) = &args.json
-        && let Err(error) =
-            std::fs::write(file, json!({ "replayed_seeds": same }).to_string() + "\n")
-    {
-        eprintln!("{} cannot be written: {error}", file.display());
+    if !figures::write(args.json.as_deref(), &json!({ "replayed_seeds": same })) {
         return ExitCode::from(2);
     }
     if same == all { ExitCode::SUCCESS } else { ExitCode::from(1) }

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod damage;
+mod figures;
 pub(crate) mod meta;
 pub(crate) mod plants;
 pub(crate) mod run;

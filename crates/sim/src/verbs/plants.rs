@@ -1,13 +1,15 @@
 //! `leasehold-sim plants`: whether every known bug is noticed, and by which oracle.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use leasehold_sim::simulation::{self, Options, Plant};
+use serde_json::json;
 
-use super::seeds;
+use super::{figures, seeds};
 
 /// Plants each known bug and looks for a seed that notices it
 #[derive(Debug, clap::Args)]
@@ -15,6 +17,7 @@ use super::seeds;
 Exit codes:
   0  every bug was noticed
   1  one was not
+  2  the arguments are wrong, or the figures cannot be written
 
 Example:
   leasehold-sim plants --seeds 0..300")]
@@ -26,6 +29,10 @@ pub(crate) struct PlantsArgs {
     /// Threads to run them on
     #[arg(long, default_value_t = seeds::all_cores())]
     threads: usize,
+
+    /// Write the figures to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &PlantsArgs) -> ExitCode {
@@ -39,7 +46,11 @@ pub(crate) fn run(args: &PlantsArgs) -> ExitCode {
             }
         }
     }
-    println!("{missed} of {} planted bugs went unnoticed", Plant::value_variants().len());
+    let all = Plant::value_variants().len();
+    println!("{missed} of {all} planted bugs went unnoticed");
+    if !figures::write(args.json.as_deref(), &json!({ "planted_bugs_noticed": all - missed })) {
+        return ExitCode::from(2);
+    }
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 

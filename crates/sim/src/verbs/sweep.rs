@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use leasehold_sim::simulation::{self, Figures, Options, Plant};
 use serde_json::json;
 
-use super::seeds;
+use super::{figures, seeds};
 
 /// Runs the simulated cluster from many seeds
 #[derive(Debug, clap::Args)]
@@ -76,10 +76,7 @@ pub(crate) fn run(args: &SweepArgs) -> ExitCode {
     println!("{failed} of {} seeds failed", figures.seeds);
     let line = in_one_line(&figures, failed, took);
     println!("{line}");
-    if let Some(file) = &args.json
-        && let Err(error) = std::fs::write(file, format!("{line}\n"))
-    {
-        eprintln!("{} cannot be written: {error}", file.display());
+    if !figures::write(args.json.as_deref(), &line) {
         return ExitCode::from(2);
     }
     match failed == 0 && missing.is_empty() {
