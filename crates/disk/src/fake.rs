@@ -187,6 +187,11 @@ impl FakeDisk {
         self.state().last_write = Some(bytes);
     }
 
+    /// Forgets the faults that were planned and did not happen yet.
+    pub fn forget_faults(&self) {
+        self.state().forget_faults();
+    }
+
     /// Room for this many bytes in all files, or for any number.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state().capacity = bytes;
@@ -228,6 +233,10 @@ impl State {
     fn restart(&mut self) {
         self.generation += 1;
         self.powered_off = false;
+        self.forget_faults();
+    }
+
+    fn forget_faults(&mut self) {
         (self.failing_write, self.failing_sync) = (None, None);
         (self.last_operation, self.last_write) = (None, None);
     }

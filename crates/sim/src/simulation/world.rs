@@ -105,7 +105,7 @@ pub(crate) struct World {
     pub(crate) healing: bool,
     seen: mpsc::UnboundedReceiver<(Duration, Seen)>,
     court: Court,
-    agenda: BTreeMap<(Duration, u64), Due>,
+    pub(crate) agenda: BTreeMap<(Duration, u64), Due>,
     agenda_count: u64,
     pub(crate) numbers: Arc<AtomicU64>,
     /// Terms in which somebody led and served.

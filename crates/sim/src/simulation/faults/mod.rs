@@ -115,10 +115,12 @@ impl World {
     /// Everything that can be mended is.
     pub(crate) fn mend_everything(&mut self) {
         self.healing = true;
+        self.forget_planned();
         self.network.mend_all();
         self.network.set_weather(Weather::calm());
         for id in 1..=self.plan.nodes {
             self.machines[&id].disk.set_capacity(None);
+            self.machines[&id].disk.forget_faults();
             self.wake_up(Place::Node(id));
             self.slew(Place::Node(id), 0);
             if self.machines[&id].put_aside.is_some() && self.machines[&id].out {
@@ -130,7 +132,13 @@ impl World {
             self.wake_up(Place::Client(id));
             self.slew(Place::Client(id), 0);
         }
+        self.store.disk.forget_faults();
         self.start_store();
+    }
+
+    /// Power cuts and cut paths that were still to come. A node that has failed is still ended.
+    fn forget_planned(&mut self) {
+        self.agenda.retain(|_, due| !matches!(due, Due::KillNode(_, true) | Due::Cut(_)));
     }
 
     pub(super) fn others(&self, node: u64) -> impl Iterator<Item = u64> {
