@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{
-    BootId, DiskId, Identity, IdentityError, PeerMemory, RecordRef, RecordStream, StreamOptions,
-    read_checked, replace_atomically,
+    BootId, DiskId, Identity, IdentityError, Past, PeerMemory, RecordRef, RecordStream, Start,
+    StreamOptions, read_checked, replace_atomically,
 };
 
 const DISK: DiskId = DiskId([5; 16]);
@@ -56,16 +56,25 @@ fn identity(payload: &[u8]) {
     const NODE: u64 = 7;
     let disk = holding("identity", payload);
     let (node, incarnation) = (number(payload, 0), number(payload, 24));
-    let ours = payload.len() >= 32 && payload[32..] == *CLUSTER.as_bytes() && node == NODE;
+    let past_end = 48 + past_bytes(incarnation);
+    let ours =
+        node == NODE && incarnation > 0 && payload.get(past_end..) == Some(CLUSTER.as_bytes());
+    let boot = |of: u8| BootId([of; 16]);
     let writes = disk.writes();
-    match Identity::claim(&*disk.mount(), CLUSTER, NODE, DiskId([9; 16])) {
+    match Identity::claim(&*disk.mount(), CLUSTER, NODE, DiskId([9; 16]), boot(1)) {
         Ok(claimed) => {
+            let claimed = claimed.start;
             assert!(ours && claimed.incarnation == incarnation + 1);
             assert_eq!(claimed.disk_id.0[..], payload[8..24]);
+            assert_eq!(claimed.boot_id, boot(1));
+            let past = claimed.past.bytes();
+            let (before, last) = past.split_at(past.len() - 4);
+            assert!(payload[48..past_end].ends_with(before));
+            assert_eq!(last, crc32c::crc32c(&payload[32..48]).to_le_bytes());
             disk.crash();
-            let again = Identity::claim(&*disk.mount(), CLUSTER, NODE, DiskId([9; 16]));
+            let again = Identity::claim(&*disk.mount(), CLUSTER, NODE, DiskId([9; 16]), boot(2));
             let next = claimed.incarnation.checked_add(1);
-            assert_eq!(again.ok().map(|again| again.incarnation), next);
+            assert_eq!(again.ok().map(|again| again.start.incarnation), next);
         }
         Err(error) => {
             assert_eq!(disk.writes(), writes, "modified in spite of {error}");
@@ -75,37 +84,60 @@ fn identity(payload: &[u8]) {
     }
 }
 
-type Seen = (DiskId, u64, BootId);
+/// Four for each start before, up to 256 of them.
+fn past_bytes(incarnation: u64) -> usize {
+    4 * usize::try_from(incarnation.saturating_sub(1)).map_or(256, |before| before.min(256))
+}
+
+/// As somebody reads it who knows the format alone; `None` if something is left over or nobody can have started.
+fn entries(mut payload: &[u8]) -> Option<BTreeMap<u64, Start>> {
+    let mut read = BTreeMap::new();
+    while !payload.is_empty() {
+        let incarnation = number(payload, 24);
+        let (entry, rest) = payload.split_at_checked(48 + past_bytes(incarnation))?;
+        let array = |at: usize| std::array::from_fn(|byte| entry[at + byte]);
+        let past = Past::read(incarnation, &entry[48..])?;
+        assert_eq!(past.bytes(), &entry[48..]);
+        let (disk_id, boot_id) = (DiskId(array(8)), BootId(array(32)));
+        read.insert(number(entry, 0), Start { disk_id, incarnation, boot_id, past });
+        payload = rest;
+    }
+    Some(read)
+}
 
 fn peers(payload: &[u8]) {
     let disk = holding("peers", payload);
-    let entry = |bytes: &[u8]| {
-        let array = |at: usize| std::array::from_fn(|byte| bytes[at + byte]);
-        (number(bytes, 0), (DiskId(array(8)), number(bytes, 24), BootId(array(32))))
-    };
-    let (entries, rest) = payload.as_chunks::<48>();
-    let expected: BTreeMap<u64, Seen> = entries.iter().map(|bytes| entry(bytes)).collect();
+    let expected = entries(payload);
     let Ok(mut memory) = PeerMemory::open(disk.mount()) else {
-        return assert!(!rest.is_empty());
+        return assert_eq!(expected, None);
     };
-    assert!(rest.is_empty());
+    let expected = expected.expect("read by the program");
     assert_eq!(all(&memory), expected);
-    // A start that is not later than what is remembered changes nothing; a later one is remembered.
-    for (id, (disk_id, incarnation, boot)) in &expected {
+    // A start that is not later than what is remembered changes nothing; one after it is remembered, and
+    // one after another is not.
+    for (id, seen) in &expected {
         let other = BootId([0xAB; 16]);
-        assert_eq!(memory.admit(*id, *disk_id, *incarnation, other).is_ok(), *boot == other);
-        if let Some(older) = incarnation.checked_sub(1) {
-            assert!(memory.admit(*id, *disk_id, older, *boot).is_err());
+        let again = Start { boot_id: other, ..seen.clone() };
+        assert_eq!(memory.admit(*id, again).is_ok(), seen.boot_id == other);
+        let with = |incarnation, boot_id, last: BootId| {
+            let past = seen.past.clone().and_then(last);
+            Start { incarnation, boot_id, past, ..seen.clone() }
+        };
+        if let Some(older) = seen.incarnation.checked_sub(1) {
+            assert!(memory.admit(*id, with(older, seen.boot_id, other)).is_err());
         }
-        let later = incarnation.checked_add(1);
-        assert!(later.is_none_or(|later| memory.admit(*id, *disk_id, later, other).is_ok()));
+        let Some(later) = seen.incarnation.checked_add(1) else { continue };
+        let copied = memory.admit(*id, with(later, other, BootId([0xCD; 16])));
+        let same = crc32c::crc32c(&seen.boot_id.0) == crc32c::crc32c(&[0xCD; 16]);
+        assert_eq!(copied.is_ok(), same);
+        assert!(memory.admit(*id, with(later, other, seen.boot_id)).is_ok());
     }
     disk.crash_keeping(|_| false);
     assert_eq!(all(&PeerMemory::open(disk.mount()).expect("as written")), all(&memory));
 }
 
-fn all(memory: &PeerMemory) -> BTreeMap<u64, Seen> {
-    memory.seen().map(|(id, disk, incarnation, boot)| (id, (disk, incarnation, boot))).collect()
+fn all(memory: &PeerMemory) -> BTreeMap<u64, Start> {
+    memory.seen().map(|(id, start)| (id, start.clone())).collect()
 }
 
 /// A stream with a manifest that is not its own: refused unmodified, or every record is there.

@@ -2,30 +2,39 @@
 //!
 //! Raft is only safe while a node remembers its votes. A node started on an empty disk under an old
 //! id, on another node's disk, or on a copy of its own disk, forgot some; the identity file is how it
-//! finds out about the first two, and its disk id and incarnation are how its peers find out about
-//! the third (see [`PeerMemory`](crate::PeerMemory)).
+//! finds out about the first two, and the starts it lists are how its peers find out about the third (see
+//! [`PeerMemory`](crate::PeerMemory)).
+//!
+//! The payload of the file (see [`Past`] for how long a past is):
+//!
+//! ```text
+//!  0  node id u64    8  disk id, 16 bytes   24  incarnation u64   32  boot id, 16 bytes
+//! 48  past, 4 bytes for each start before this one, the oldest kept first
+//!     cluster id, the rest
+//! ```
 
 use std::fmt;
 
 use crate::atomic::{
     ReadError, TEMPORARY_SUFFIX, read_checked, remove_temporaries, replace_atomically,
 };
-use crate::bytes_le::{disk_id_at, u64_at};
+use crate::bytes_le::{array_at, disk_id_at, u64_at};
 use crate::damage::ADVICE;
 use crate::disk::Disk;
 use crate::error::{DiskFault, Operation};
 use crate::peers;
+use crate::start::{Past, Start};
 
 const FILE: &str = "identity";
 const CLUSTER_ID_BYTES_MAX: usize = 256;
-/// Node id, disk id and incarnation; the cluster id follows.
-const FIXED_BYTES: usize = 32;
+/// Node id, disk id, incarnation and boot id; past and cluster id follow.
+const FIXED_BYTES: usize = 48;
 
 /// 128 random bits that name one data directory for as long as it lives. The caller brings the randomness.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DiskId(pub [u8; 16]);
 
-/// 128 random bits that name one run of a process.
+/// 128 random bits that name one run of a process. The caller brings the randomness.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BootId(pub [u8; 16]);
 
@@ -53,17 +62,16 @@ impl fmt::Debug for BootId {
     }
 }
 
-/// Whose disk this is and how often it was started.
+/// Whose disk this is, and how often and as which runs it was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The cluster, 1..=256 bytes of text.
     pub cluster_id: String,
     /// The node.
     pub node_id: u64,
-    /// The data directory; made at its first start, never again.
-    pub disk_id: DiskId,
-    /// 1 at the first start and one more at every later one.
-    pub incarnation: u64,
+    /// This start. The disk id is made at the first and never again, the incarnation is 1 there and
+    /// one more at every later start.
+    pub start: Start,
 }
 
 /// Why a data directory cannot be used.
@@ -116,7 +124,8 @@ pub enum IdentityError {
 
 impl Identity {
     /// Claims the disk for this start, before anything else is read or written on it: makes the identity on an empty
-    /// directory, with `fresh_disk_id` and incarnation 1; else checks it and raises the incarnation. Durable on return.
+    /// directory, with `fresh_disk_id` and incarnation 1; else checks it and raises the incarnation. Durable on return:
+    /// no peer can have heard of a start that the disk does not know itself.
     ///
     /// # Errors
     /// [`IdentityError`].
@@ -125,18 +134,21 @@ impl Identity {
         cluster_id: &str,
         node_id: u64,
         fresh_disk_id: DiskId,
+        boot_id: BootId,
     ) -> Result<Self, IdentityError> {
         if !(1..=CLUSTER_ID_BYTES_MAX).contains(&cluster_id.len()) {
             return Err(IdentityError::BadClusterId { bytes: cluster_id.len() });
         }
         let identity = match read_checked(disk, FILE)? {
-            Some(bytes) => Self::decode(&bytes)?.claimed_again(cluster_id, node_id)?,
+            Some(bytes) => Self::decode(&bytes)?.claimed_again(cluster_id, node_id, boot_id)?,
             None => {
                 require_empty(disk)?;
                 remove_temporaries(disk)?;
                 peers::make_empty(disk)?;
                 let cluster_id = cluster_id.to_owned();
-                Self { cluster_id, node_id, disk_id: fresh_disk_id, incarnation: 1 }
+                let (disk_id, past) = (fresh_disk_id, Past::default());
+                let start = Start { disk_id, incarnation: 1, boot_id, past };
+                Self { cluster_id, node_id, start }
             }
         };
         remove_temporaries(disk)?;
@@ -144,7 +156,12 @@ impl Identity {
         Ok(identity)
     }
 
-    fn claimed_again(self, cluster_id: &str, node_id: u64) -> Result<Self, IdentityError> {
+    fn claimed_again(
+        self,
+        cluster_id: &str,
+        node_id: u64,
+        boot_id: BootId,
+    ) -> Result<Self, IdentityError> {
         if self.cluster_id != cluster_id {
             let configured = cluster_id.to_owned();
             return Err(IdentityError::OtherCluster { configured, found: self.cluster_id });
@@ -152,29 +169,37 @@ impl Identity {
         if self.node_id != node_id {
             return Err(IdentityError::OtherNode { configured: node_id, found: self.node_id });
         }
-        let incarnation = self.incarnation.checked_add(1).ok_or(IdentityError::Exhausted)?;
-        Ok(Self { incarnation, ..self })
+        let Start { disk_id, incarnation, boot_id: last, past } = self.start;
+        let incarnation = incarnation.checked_add(1).ok_or(IdentityError::Exhausted)?;
+        let start = Start { disk_id, incarnation, boot_id, past: past.and_then(last) };
+        Ok(Self { start, ..self })
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(FIXED_BYTES + self.cluster_id.len());
+        let mut bytes = Vec::new();
         bytes.extend_from_slice(&self.node_id.to_le_bytes());
-        bytes.extend_from_slice(&self.disk_id.0);
-        bytes.extend_from_slice(&self.incarnation.to_le_bytes());
+        bytes.extend_from_slice(&self.start.disk_id.0);
+        bytes.extend_from_slice(&self.start.incarnation.to_le_bytes());
+        bytes.extend_from_slice(&self.start.boot_id.0);
+        bytes.extend_from_slice(self.start.past.bytes());
         bytes.extend_from_slice(self.cluster_id.as_bytes());
         bytes
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, ReadError> {
         let damaged = |what| ReadError::Damaged { file: FILE.to_owned(), what };
-        let (fixed, cluster_id) = bytes
-            .split_at_checked(FIXED_BYTES)
-            .ok_or_else(|| damaged("its payload is too short"))?;
+        let too_short = || damaged("its payload is too short");
+        let (fixed, rest) = bytes.split_at_checked(FIXED_BYTES).ok_or_else(too_short)?;
+        let (node_id, incarnation) = (u64_at(fixed, 0), u64_at(fixed, 24));
+        let past_bytes = Past::len_before(incarnation);
+        let (past, cluster_id) = rest.split_at_checked(past_bytes).ok_or_else(too_short)?;
+        let past = Past::read(incarnation, past).ok_or_else(|| damaged("its incarnation is 0"))?;
         let cluster_id = str::from_utf8(cluster_id)
             .map_err(|_| damaged("its cluster id is not UTF-8"))?
             .to_owned();
-        let (node_id, incarnation) = (u64_at(fixed, 0), u64_at(fixed, 24));
-        Ok(Self { cluster_id, node_id, disk_id: disk_id_at(fixed, 8), incarnation })
+        let (disk_id, boot_id) = (disk_id_at(fixed, 8), BootId(array_at(fixed, 32)));
+        let start = Start { disk_id, incarnation, boot_id, past };
+        Ok(Self { cluster_id, node_id, start })
     }
 }
 

@@ -30,6 +30,7 @@ mod record;
 mod recovery;
 mod segment;
 mod segment_file;
+mod start;
 mod stream;
 
 pub use atomic::{AtomicWriter, ReadError, read_checked, remove_temporaries, replace_atomically};
@@ -41,4 +42,5 @@ pub use machine::{MachineDisk, OpenDiskError};
 pub use peers::{AdmitError, Admitted, PeerMemory, PeerRefused};
 pub use record::{GroupPosition, OwnedRecord, Record, RecordRef};
 pub use recovery::TornTail;
+pub use start::{Past, STARTS_KEPT, Start};
 pub use stream::{AppendError, OpenReport, RecordStream, StreamOptions};

@@ -10,6 +10,11 @@
 //! believes the copy. To close this, a start would have to be known to every node before it counts,
 //! and one node that is down would keep the others from starting. Whoever puts back an old copy of a
 //! disk must do as after a loss of that disk.
+//!
+//! And a disk says of its last [`STARTS_KEPT`](crate::STARTS_KEPT) starts which runs they were, not of
+//! all. A peer that remembers an older one believes: to refuse would keep out, for good, a node that was
+//! started so often while no peer could hear it, as a watchdog does behind a cut cable. So an old copy
+//! that is started that many times beyond what a peer knows of its disk is believed by that peer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,25 +24,19 @@ use crate::bytes_le::{array_at, disk_id_at, u64_at};
 use crate::disk::Disk;
 use crate::error::DiskFault;
 use crate::identity::{BootId, DiskId};
+use crate::start::{Past, Start};
 
 pub(crate) const FILE: &str = "peers";
-/// Node id, disk id, incarnation and boot id.
-const ENTRY_BYTES: usize = 48;
+/// Node id, disk id, incarnation and boot id; the past follows, whose length the incarnation says.
+const FIXED_BYTES: usize = 48;
 
-/// The durable memory of every peer's disk, largest incarnation and run. Grows by one entry for
+/// The durable memory of every peer's disk and its latest start. Grows by one entry for
 /// each node id ever admitted: the caller asks about members only.
 #[derive(Debug)]
 pub struct PeerMemory {
     disk: Arc<dyn Disk>,
-    seen: BTreeMap<u64, Seen>,
+    seen: BTreeMap<u64, Start>,
     fault: Option<DiskFault>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Seen {
-    disk_id: DiskId,
-    incarnation: u64,
-    boot_id: BootId,
 }
 
 /// What an admission changed.
@@ -75,6 +74,20 @@ pub enum PeerRefused {
         presented: u64,
         /// The largest it ever said.
         remembered: u64,
+    },
+    /// A larger incarnation, but not after the one that was seen: an old copy of the disk, started often.
+    #[error(
+        "node {node_id} came with incarnation {presented}, and its incarnation {remembered} was not run {run}, which was seen: this is an old copy of its disk"
+    )]
+    OtherPast {
+        /// The peer.
+        node_id: u64,
+        /// What it said.
+        presented: u64,
+        /// The largest it said before.
+        remembered: u64,
+        /// The run that was.
+        run: BootId,
     },
     /// Another run in the same incarnation: two copies of one disk are running.
     #[error(
@@ -123,10 +136,10 @@ impl PeerMemory {
             file: FILE.to_owned(),
             what: "it is missing, and with it what this node knew of its peers",
         })?;
-        let (entries, []) = bytes.as_chunks::<ENTRY_BYTES>() else {
-            return Err(ReadError::Damaged { file: FILE.to_owned(), what: "its length is wrong" });
-        };
-        let seen = entries.iter().map(|entry| (u64_at(entry, 0), Seen::decode(entry))).collect();
+        let seen = decode(&bytes).ok_or_else(|| ReadError::Damaged {
+            file: FILE.to_owned(),
+            what: "it does not end with a whole entry, or one has incarnation 0",
+        })?;
         Ok(Self { disk, seen, fault: None })
     }
 
@@ -134,20 +147,13 @@ impl PeerMemory {
     ///
     /// # Errors
     /// [`AdmitError`].
-    pub fn admit(
-        &mut self,
-        node_id: u64,
-        disk_id: DiskId,
-        incarnation: u64,
-        boot_id: BootId,
-    ) -> Result<Admitted, AdmitError> {
+    pub fn admit(&mut self, node_id: u64, presented: Start) -> Result<Admitted, AdmitError> {
         if let Some(fault) = &self.fault {
             return Err(fault.latched().into());
         }
-        let presented = Seen { disk_id, incarnation, boot_id };
         match self.seen.get(&node_id) {
             Some(remembered) if *remembered == presented => return Ok(Admitted::Known),
-            Some(remembered) => remembered.check(node_id, &presented)?,
+            Some(remembered) => check(node_id, remembered, &presented)?,
             None => {}
         }
         self.remember(node_id, presented)?;
@@ -155,39 +161,29 @@ impl PeerMemory {
     }
 
     /// Takes over what a believed peer knows of another node: a later start of the same disk, or a node
-    /// never seen. What this node saw itself stands against anything else. True if that was news; then
+    /// never seen. What this node knows stands against anything else. True if that was news; then
     /// it is durable before this returns.
     ///
     /// # Errors
     /// [`DiskFault`].
-    pub fn hear(
-        &mut self,
-        node_id: u64,
-        disk_id: DiskId,
-        incarnation: u64,
-        boot_id: BootId,
-    ) -> Result<bool, DiskFault> {
+    pub fn hear(&mut self, node_id: u64, told: Start) -> Result<bool, DiskFault> {
         if let Some(fault) = &self.fault {
             return Err(fault.latched());
         }
-        let told = Seen { disk_id, incarnation, boot_id };
-        let news = self
-            .seen
-            .get(&node_id)
-            .is_none_or(|seen| seen.disk_id == told.disk_id && seen.incarnation < told.incarnation);
+        let known = self.seen.get(&node_id);
+        let news = known.is_none_or(|known| *known != told && check(node_id, known, &told).is_ok());
         if news {
             self.remember(node_id, told)?;
         }
         Ok(news)
     }
 
-    /// Every node seen or heard of, with its disk, largest incarnation and run.
-    pub fn seen(&self) -> impl Iterator<Item = (u64, DiskId, u64, BootId)> {
-        let tell = |(id, seen): (&u64, &Seen)| (*id, seen.disk_id, seen.incarnation, seen.boot_id);
-        self.seen.iter().map(tell)
+    /// Every node seen or heard of, with its latest start.
+    pub fn seen(&self) -> impl Iterator<Item = (u64, &Start)> {
+        self.seen.iter().map(|(node_id, start)| (*node_id, start))
     }
 
-    fn remember(&mut self, node_id: u64, seen: Seen) -> Result<(), DiskFault> {
+    fn remember(&mut self, node_id: u64, seen: Start) -> Result<(), DiskFault> {
         self.seen.insert(node_id, seen);
         replace_atomically(&*self.disk, FILE, &self.encode())
             .inspect_err(|fault| self.fault = Some(fault.clone()))
@@ -202,41 +198,50 @@ impl PeerMemory {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.seen.len() * ENTRY_BYTES);
+        let mut bytes = Vec::new();
         for (node_id, seen) in &self.seen {
             bytes.extend_from_slice(&node_id.to_le_bytes());
             bytes.extend_from_slice(&seen.disk_id.0);
             bytes.extend_from_slice(&seen.incarnation.to_le_bytes());
             bytes.extend_from_slice(&seen.boot_id.0);
+            bytes.extend_from_slice(seen.past.bytes());
         }
         bytes
     }
 }
 
-impl Seen {
-    fn decode(entry: &[u8; ENTRY_BYTES]) -> Self {
-        Self {
-            disk_id: disk_id_at(entry, 8),
-            incarnation: u64_at(entry, 24),
-            boot_id: BootId(array_at(entry, 32)),
-        }
+fn decode(mut bytes: &[u8]) -> Option<BTreeMap<u64, Start>> {
+    let mut seen = BTreeMap::new();
+    while !bytes.is_empty() {
+        let (fixed, rest) = bytes.split_at_checked(FIXED_BYTES)?;
+        let incarnation = u64_at(fixed, 24);
+        let (past, rest) = rest.split_at_checked(Past::len_before(incarnation))?;
+        let (disk_id, boot_id) = (disk_id_at(fixed, 8), BootId(array_at(fixed, 32)));
+        let past = Past::read(incarnation, past)?;
+        seen.insert(u64_at(fixed, 0), Start { disk_id, incarnation, boot_id, past });
+        bytes = rest;
     }
+    Some(seen)
+}
 
-    /// Only a later start of the same disk may differ from what is remembered.
-    fn check(&self, node_id: u64, presented: &Self) -> Result<(), PeerRefused> {
-        if presented.disk_id != self.disk_id {
-            let (presented, remembered) = (presented.disk_id, self.disk_id);
-            return Err(PeerRefused::OtherDisk { node_id, presented, remembered });
-        }
-        if presented.incarnation < self.incarnation {
-            let (presented, remembered) = (presented.incarnation, self.incarnation);
-            return Err(PeerRefused::OldIncarnation { node_id, presented, remembered });
-        }
-        if presented.incarnation == self.incarnation && presented.boot_id != self.boot_id {
-            let (presented, remembered) = (presented.boot_id, self.boot_id);
-            let incarnation = self.incarnation;
-            return Err(PeerRefused::TwoCopies { node_id, incarnation, presented, remembered });
-        }
-        Ok(())
+/// Only a later start of the same disk may differ from what is remembered.
+fn check(node_id: u64, remembered: &Start, presented: &Start) -> Result<(), PeerRefused> {
+    if presented.disk_id != remembered.disk_id {
+        let (presented, remembered) = (presented.disk_id, remembered.disk_id);
+        return Err(PeerRefused::OtherDisk { node_id, presented, remembered });
     }
+    let (run, incarnation) = (remembered.boot_id, remembered.incarnation);
+    if presented.incarnation < incarnation {
+        let (presented, remembered) = (presented.incarnation, incarnation);
+        return Err(PeerRefused::OldIncarnation { node_id, presented, remembered });
+    }
+    if presented.incarnation == incarnation && presented.boot_id != run {
+        let (presented, remembered) = (presented.boot_id, run);
+        return Err(PeerRefused::TwoCopies { node_id, incarnation, presented, remembered });
+    }
+    if presented.comes_after(remembered) == Some(false) {
+        let (presented, remembered) = (presented.incarnation, incarnation);
+        return Err(PeerRefused::OtherPast { node_id, presented, remembered, run });
+    }
+    Ok(())
 }

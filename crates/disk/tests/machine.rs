@@ -6,7 +6,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 
 use leasehold_disk::{
-    Disk, DiskId, Identity, MachineDisk, OpenDiskError, RecordRef, RecordStream, StreamOptions,
+    BootId, Disk, DiskId, Identity, MachineDisk, OpenDiskError, RecordRef, RecordStream,
+    StreamOptions,
 };
 
 #[test]
@@ -75,9 +76,10 @@ fn a_node_restarts_on_it() {
     let parent = tempfile::tempdir().unwrap();
     for life in 1..4_u64 {
         let disk = std::sync::Arc::new(MachineDisk::open(parent.path()).unwrap());
-        let identity = Identity::claim(&*disk, "prod", 7, DiskId([life as u8; 16])).unwrap();
-        assert_eq!((identity.incarnation, identity.disk_id), (life, DiskId([1; 16])));
-        let options = StreamOptions { step_bytes: 65_536, ..StreamOptions::new(identity.disk_id) };
+        let (fresh, boot) = (DiskId([life as u8; 16]), BootId([life as u8; 16]));
+        let Identity { start, .. } = Identity::claim(&*disk, "prod", 7, fresh, boot).unwrap();
+        assert_eq!((start.incarnation, start.disk_id), (life, DiskId([1; 16])));
+        let options = StreamOptions { step_bytes: 65_536, ..StreamOptions::new(start.disk_id) };
         let (mut stream, records, _) = RecordStream::open(disk, options).unwrap();
         assert_eq!(records.len() as u64, life - 1);
         let record = RecordRef { kind: 1, payload: b"entry" };

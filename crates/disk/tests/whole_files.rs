@@ -3,14 +3,21 @@
 
 use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{
-    AdmitError, Admitted, AtomicWriter, BootId, DiskFault, DiskId, Identity, IdentityError,
-    PeerMemory, PeerRefused, ReadError, read_checked, remove_temporaries, replace_atomically,
+    AdmitError, Admitted, AtomicWriter, BootId, DiskFault, DiskId, Identity, IdentityError, Past,
+    PeerMemory, PeerRefused, ReadError, STARTS_KEPT, Start, read_checked, remove_temporaries,
+    replace_atomically,
 };
 
 const DISK: DiskId = DiskId([1; 16]);
 const OTHER_DISK: DiskId = DiskId([2; 16]);
 const BOOT: BootId = BootId([3; 16]);
 const OTHER_BOOT: BootId = BootId([4; 16]);
+
+/// A start after others that were all the run `BOOT`.
+fn start(disk_id: DiskId, incarnation: u64, boot_id: BootId) -> Start {
+    let past = (1..incarnation).fold(Past::default(), |past, _| past.and_then(BOOT));
+    Start { disk_id, incarnation, boot_id, past }
+}
 
 fn read(disk: &FakeDisk, name: &str) -> Option<Vec<u8>> {
     read_checked(&*disk.mount(), name).unwrap_or_else(|error| panic!("{error}"))
@@ -116,29 +123,26 @@ fn a_payload_written_in_pieces_is_the_same_as_in_one() {
 #[test]
 fn a_disk_is_claimed_once_and_started_many_times() {
     let disk = FakeDisk::new(1);
-    let claim = || Identity::claim(&*disk.mount(), "prod", 7, DISK);
-    let first = claim().unwrap();
-    let expected =
-        Identity { cluster_id: "prod".into(), node_id: 7, disk_id: DISK, incarnation: 1 };
-    assert_eq!(first, expected);
-    for incarnation in 2..5 {
+    let mut past = Past::default();
+    for incarnation in 1..2 * STARTS_KEPT {
+        let fresh = if incarnation == 1 { DISK } else { OTHER_DISK };
+        let boot_id = BootId(u128::from(incarnation).to_le_bytes());
+        let claimed = Identity::claim(&*disk.mount(), "prod", 7, fresh, boot_id).unwrap();
+        let start = Start { disk_id: DISK, incarnation, boot_id, past: past.clone() };
+        let expected = Identity { cluster_id: "prod".into(), node_id: 7, start };
+        assert_eq!(claimed, expected, "a later fresh disk id is not used, every run is kept");
+        past = past.and_then(boot_id);
         disk.crash();
-        let again = Identity::claim(&*disk.mount(), "prod", 7, OTHER_DISK).unwrap();
-        assert_eq!(
-            again,
-            Identity { incarnation, ..expected.clone() },
-            "the fresh disk id is not used"
-        );
     }
 }
 
 #[test]
 fn a_disk_of_another_cluster_or_node_is_refused_and_left_as_it_is() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
     let writes = disk.writes();
     let refused = |cluster, node| {
-        Identity::claim(&*disk.mount(), cluster, node, DISK).unwrap_err().to_string()
+        Identity::claim(&*disk.mount(), cluster, node, DISK, BOOT).unwrap_err().to_string()
     };
     assert_eq!(
         refused("test", 7),
@@ -158,7 +162,7 @@ fn a_directory_with_files_but_without_identity_is_refused() {
     {
         let disk = FakeDisk::new(1);
         replace_atomically(&*disk.mount(), file, b"x").unwrap();
-        let refused = Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap_err();
+        let refused = Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap_err();
         assert!(
             matches!(&refused, IdentityError::Forgotten { example } if example == file),
             "{refused}"
@@ -173,9 +177,9 @@ fn an_incarnation_is_never_given_twice_whatever_the_power_does() {
         let mut last = 0;
         for life in 0..24 {
             disk.lose_power_at(1 + (seed + life) % 20);
-            if let Ok(identity) = Identity::claim(&*disk.mount(), "prod", 7, DISK) {
-                assert!(identity.incarnation > last);
-                last = identity.incarnation;
+            if let Ok(identity) = Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT) {
+                assert!(identity.start.incarnation > last);
+                last = identity.start.incarnation;
             }
             disk.crash();
         }
@@ -187,7 +191,7 @@ fn an_incarnation_is_never_given_twice_whatever_the_power_does() {
 fn a_bad_cluster_id_is_refused() {
     for bad in [String::new(), "c".repeat(257)] {
         let disk = FakeDisk::new(1);
-        let refused = Identity::claim(&*disk.mount(), &bad, 7, DISK).unwrap_err();
+        let refused = Identity::claim(&*disk.mount(), &bad, 7, DISK, BOOT).unwrap_err();
         assert!(matches!(refused, IdentityError::BadClusterId { bytes } if bytes == bad.len()));
         assert!(disk.names().is_empty());
     }
@@ -196,19 +200,19 @@ fn a_bad_cluster_id_is_refused() {
 #[test]
 fn a_damaged_identity_is_named() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
     disk.flip_bit("identity", 400).unwrap();
-    let refused = Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap_err();
+    let refused = Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap_err();
     assert!(matches!(refused, IdentityError::Read(ReadError::Damaged { .. })), "{refused}");
 }
 
 #[test]
 fn a_peer_is_remembered_across_restarts_and_only_its_later_starts_are_believed() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
     let admit = |node, disk_id, incarnation, boot| {
         let mut memory = PeerMemory::open(disk.mount()).unwrap();
-        let admitted = memory.admit(node, disk_id, incarnation, boot);
+        let admitted = memory.admit(node, start(disk_id, incarnation, boot));
         disk.crash_keeping(|_| false);
         admitted
     };
@@ -242,6 +246,44 @@ fn a_peer_is_remembered_across_restarts_and_only_its_later_starts_are_believed()
         refusal(admit(2, DISK, 3, BOOT)),
         PeerRefused::OldIncarnation { node_id: 2, presented: 3, remembered: 4 }
     );
+    for presented in 5..10 {
+        let other_past =
+            PeerRefused::OtherPast { node_id: 2, presented, remembered: 4, run: OTHER_BOOT };
+        assert_eq!(refusal(admit(2, DISK, presented, BOOT)), other_past);
+    }
+}
+
+#[test]
+fn an_old_copy_is_refused_however_often_it_is_started_and_the_disk_itself_believed() {
+    let disk = FakeDisk::new(1);
+    let mut runs = 0;
+    let mut claim = |disk: &FakeDisk| {
+        runs += 1;
+        let boot = BootId(u128::to_le_bytes(runs));
+        Identity::claim(&*disk.mount(), "prod", 2, DISK, boot).unwrap().start
+    };
+    for _ in 0..3 {
+        claim(&disk);
+    }
+    let copy = disk.image();
+    let peer = FakeDisk::new(2);
+    Identity::claim(&*peer.mount(), "prod", 7, OTHER_DISK, BOOT).unwrap();
+    let mut memory = PeerMemory::open(peer.mount()).unwrap();
+    memory.admit(2, claim(&disk)).unwrap();
+    for _ in 0..STARTS_KEPT {
+        let told = claim(&copy);
+        assert!(!memory.hear(2, told.clone()).unwrap(), "{told:?}");
+        let refused = memory.admit(2, told).unwrap_err();
+        assert!(
+            refused.to_string().ends_with("this is an old copy of its disk")
+                || matches!(refused, AdmitError::Refused(PeerRefused::TwoCopies { .. })),
+            "{refused}"
+        );
+    }
+    for _ in 0..STARTS_KEPT {
+        claim(&disk);
+    }
+    assert_eq!(memory.admit(2, claim(&disk)).unwrap(), Admitted::Remembered);
 }
 
 #[test]
@@ -250,11 +292,11 @@ fn a_memory_that_is_missing_is_damage_and_not_an_empty_one() {
     let missing = |disk: &FakeDisk| PeerMemory::open(disk.mount()).unwrap_err();
     assert!(matches!(missing(&disk), ReadError::Damaged { .. }));
     for _ in 0..2 {
-        Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+        Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
         PeerMemory::open(disk.mount()).unwrap();
     }
     disk.lose("peers").unwrap();
-    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
     let missing = missing(&disk).to_string();
     assert!(missing.contains("peers") && missing.contains("missing"), "{missing}");
 }
@@ -262,35 +304,35 @@ fn a_memory_that_is_missing_is_damage_and_not_an_empty_one() {
 #[test]
 fn hearsay_tells_of_later_starts_and_never_outweighs_what_was_seen() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
     let mut memory = PeerMemory::open(disk.mount()).unwrap();
-    memory.admit(2, DISK, 3, BOOT).unwrap();
-    assert!(!memory.hear(2, DISK, 3, OTHER_BOOT).unwrap());
-    assert!(!memory.hear(2, DISK, 2, OTHER_BOOT).unwrap());
-    assert!(!memory.hear(2, OTHER_DISK, 9, OTHER_BOOT).unwrap());
-    assert_eq!(memory.admit(2, DISK, 3, BOOT).unwrap(), Admitted::Known);
-    assert!(memory.hear(2, DISK, 4, OTHER_BOOT).unwrap());
-    assert!(memory.hear(3, OTHER_DISK, 5, BOOT).unwrap());
+    memory.admit(2, start(DISK, 3, BOOT)).unwrap();
+    assert!(!memory.hear(2, start(DISK, 3, OTHER_BOOT)).unwrap());
+    assert!(!memory.hear(2, start(DISK, 2, OTHER_BOOT)).unwrap());
+    assert!(!memory.hear(2, start(OTHER_DISK, 9, OTHER_BOOT)).unwrap());
+    assert_eq!(memory.admit(2, start(DISK, 3, BOOT)).unwrap(), Admitted::Known);
+    assert!(memory.hear(2, start(DISK, 4, OTHER_BOOT)).unwrap());
+    assert!(memory.hear(3, start(OTHER_DISK, 5, BOOT)).unwrap());
     disk.crash_keeping(|_| false);
     let mut memory = PeerMemory::open(disk.mount()).unwrap();
     assert!(matches!(
-        memory.admit(2, DISK, 3, BOOT),
+        memory.admit(2, start(DISK, 3, BOOT)),
         Err(AdmitError::Refused(PeerRefused::OldIncarnation { remembered: 4, .. }))
     ));
-    assert_eq!(memory.admit(3, OTHER_DISK, 5, BOOT).unwrap(), Admitted::Known);
+    assert_eq!(memory.admit(3, start(OTHER_DISK, 5, BOOT)).unwrap(), Admitted::Known);
 }
 
 #[test]
 fn a_peer_that_could_not_be_remembered_is_not_believed() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK).unwrap();
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
     let mut memory = PeerMemory::open(disk.mount()).unwrap();
-    memory.admit(2, DISK, 1, BOOT).unwrap();
+    memory.admit(2, start(DISK, 1, BOOT)).unwrap();
     disk.fail_sync_at(1);
-    let failed = memory.admit(2, DISK, 2, OTHER_BOOT).unwrap_err();
+    let failed = memory.admit(2, start(DISK, 2, OTHER_BOOT)).unwrap_err();
     assert!(matches!(failed, AdmitError::Fault(DiskFault::Failed { .. })));
     for incarnation in [1, 2, 3] {
-        let latched = memory.admit(2, DISK, incarnation, BOOT).unwrap_err();
+        let latched = memory.admit(2, start(DISK, incarnation, BOOT)).unwrap_err();
         assert!(matches!(latched, AdmitError::Fault(DiskFault::Latched { .. })));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use leasehold_core::Settings;
-use leasehold_disk::{BootId, DiskId, StreamOptions};
+use leasehold_disk::{DiskId, StreamOptions};
 use leasehold_types::BadField;
 
 use crate::{Execution, Timing};
@@ -111,8 +111,6 @@ pub struct NodeConfig {
     pub limits: Limits,
     /// When snapshots are taken.
     pub snapshots: SnapshotPolicy,
-    /// 16 random bytes made for this start: two processes on two copies of one disk differ here.
-    pub boot_id: BootId,
     /// Where syncs and snapshot encoding run.
     pub execution: Execution,
     /// The settings a new cluster is founded with: its first leader's count, and they travel through

@@ -98,8 +98,8 @@ impl<RT: AsyncRuntime> Node<RT> {
         remove_temporaries(&*disk).map_err(storage)?;
         let memory = PeerMemory::open(disk.clone()).map_err(storage)?;
         let roster = Roster::default();
-        let gatekeeper =
-            Arc::new(Gatekeeper::new(&identity, config.boot_id, memory, roster.clone()));
+        let disk_id = identity.start.disk_id;
+        let gatekeeper = Arc::new(Gatekeeper::new(identity, memory, roster.clone()));
 
         let (progress, told) = watched(Progress::default());
         let outlets = Outlets { progress, feed: feed.clone(), roster: roster.clone() };
@@ -110,7 +110,7 @@ impl<RT: AsyncRuntime> Node<RT> {
         let options = StreamOptions {
             segment_bytes: config.limits.segment_bytes,
             step_bytes: config.limits.segment_step_bytes,
-            ..StreamOptions::new(identity.disk_id)
+            ..StreamOptions::new(disk_id)
         };
         let recovered = recover(disk, options).map_err(storage)?;
         tracing::info!(report = ?recovered.report, "the log was read back");
@@ -143,7 +143,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             peers,
             gatekeeper,
             roster,
-            disk_id: identity.disk_id,
+            disk_id,
             clock,
             progress: told,
             feed,

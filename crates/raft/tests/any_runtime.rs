@@ -53,11 +53,11 @@ impl World {
     async fn start_node(&mut self, id: u64) {
         self.boots += 1;
         let execution = Execution::Tasks { sync: Duration::from_micros(150) };
-        let boot_id = BootId([self.boots; 16]);
-        let config = NodeConfig { boot_id, execution, ..config(id, &Options::default()) };
+        let boot = BootId([self.boots; 16]);
+        let config = NodeConfig { execution, ..config(id, &Options::default()) };
         let disk = self.disks[&id].mount();
         let own = DiskId([u8::try_from(id).expect("small"); 16]);
-        let identity = Identity::claim(&*disk, "test", id, own).expect("its own disk");
+        let identity = Identity::claim(&*disk, "test", id, own, boot).expect("its own disk");
         let transport = self.net.transport_on::<SimRuntime>(id, Duration::from_micros(100));
         let node = Node::start(config, identity, disk, Arc::new(VirtualClock), transport).await;
         let node = node.expect("the node starts");

@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use leasehold_disk::PeerMemory;
 use leasehold_disk::fake::FakeDisk;
 use leasehold_raft::transport::PeerFault;
 use leasehold_raft::{Role, pb};
@@ -31,6 +32,21 @@ async fn wipe(cluster: &mut Cluster, id: u64) {
     cluster.kill(id).await;
     cluster.disks.insert(id, FakeDisk::new(100 + id));
     cluster.start_node(id).await;
+}
+
+/// Waits until the node remembers that start of another one.
+async fn heard_of(cluster: &Cluster, node: u64, start: &pb::Facts) {
+    let heard = timeout(BOUND, async {
+        loop {
+            let known = PeerMemory::open(cluster.disks[&node].image().mount()).expect("a memory");
+            let mut seen = known.seen();
+            if seen.any(|(id, seen)| id == start.node_id && seen.incarnation == start.incarnation) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    heard.await.expect("the leader tells its followers of each other");
 }
 
 /// A leader, the follower that shares its knowledge, and one that is away meanwhile and never talked
@@ -180,18 +196,7 @@ async fn an_old_copy_of_a_disk_is_refused_by_a_peer_that_was_only_told_of_the_la
     deaf(&cluster);
     cluster.start_node(copied).await;
     let later = cluster.node(copied).peer_handler().facts();
-    let heard = timeout(BOUND, async {
-        loop {
-            let known = leasehold_disk::PeerMemory::open(cluster.disks[&told].image().mount());
-            let known = known.expect("a memory");
-            if known.seen().any(|(id, _, started, _)| id == copied && started == later.incarnation)
-            {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    heard.await.expect("the leader tells its followers of each other");
+    heard_of(&cluster, told, &later).await;
     cluster.kill(told).await;
     deaf(&cluster);
     grant(cluster.node(leader), "acknowledged", 600_000).await;
@@ -201,6 +206,41 @@ async fn an_old_copy_of_a_disk_is_refused_by_a_peer_that_was_only_told_of_the_la
     cluster.start_node(copied).await;
     cluster.start_node(told).await;
     nobody_serves(&cluster).await;
+    cluster.start_node(leader).await;
+    grant(cluster.node(leader), "after", 10_000).await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_old_copy_of_a_disk_that_is_started_again_and_again_is_refused_all_the_same() {
+    let mut cluster = Cluster::start(Options::default()).await;
+    let leader = cluster.leader().await;
+    cluster.settle().await;
+    let [copied, away] = cluster.others(leader)[..] else { panic!("three nodes") };
+    cluster.kill(copied).await;
+    let copy = cluster.disks[&copied].image();
+    cluster.start_node(copied).await;
+    let later = cluster.node(copied).peer_handler().facts();
+    heard_of(&cluster, away, &later).await;
+    cluster.kill(away).await;
+    grant(cluster.node(leader), "acknowledged", 600_000).await;
+    cluster.kill(leader).await;
+    cluster.kill(copied).await;
+    cluster.disks.insert(copied, copy);
+    for _ in 0..3 {
+        cluster.start_node(copied).await;
+        cluster.kill(copied).await;
+    }
+    cluster.start_node(copied).await;
+    assert!(cluster.node(copied).peer_handler().facts().incarnation > later.incarnation);
+    cluster.start_node(away).await;
+    nobody_serves(&cluster).await;
+    let call =
+        pb::Call { from: Some(cluster.node(copied).peer_handler().facts()), to_node_id: away };
+    let answer = cluster.node(away).peer_handler().introduce(call, pb::IntroduceRequest {}).await;
+    let refused =
+        matches!(&answer, Err(PeerFault::NotBelieved { why }) if why.contains("old copy"));
+    assert!(refused, "{answer:?}");
     cluster.start_node(leader).await;
     grant(cluster.node(leader), "after", 10_000).await;
     cluster.shutdown().await;

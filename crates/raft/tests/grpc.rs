@@ -12,7 +12,7 @@ use leasehold_disk::{DiskId, Identity};
 use leasehold_net::TcpConnector;
 use leasehold_raft::transport::{Lane, PeerFault};
 use leasehold_raft::{Limits, Member, NodeConfig, Role, SnapshotPolicy, TokioNode, grpc, pb};
-use support::{BOUND, Options, ask, config, grant, until};
+use support::{BOUND, Options, ask, config, grant, next_boot, until};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -60,8 +60,9 @@ impl Loopback {
     async fn run(&mut self, id: u64, listener: TcpListener) {
         let config = self.config(id);
         let (disk, byte) = (&self.disks[&id], u8::try_from(id).expect("small"));
-        let identity =
-            Identity::claim(&*disk.mount(), "test", id, DiskId([byte; 16])).expect("its own disk");
+        let own = DiskId([byte; 16]);
+        let identity = Identity::claim(&*disk.mount(), "test", id, own, next_boot());
+        let identity = identity.expect("its own disk");
         let transport = grpc::transport(Arc::new(TcpConnector), &config.timing, &config.limits);
         let limits = config.limits.clone();
         let clock = self.options.clock.clone();

@@ -39,9 +39,10 @@ impl World {
         for id in 1..=count {
             let own = [u8::try_from(id).expect("small"); 16];
             let disk = FakeDisk::new(id).mount();
-            let identity = Identity::claim(&*disk, "test", id, DiskId(own)).expect("a new disk");
+            let identity = Identity::claim(&*disk, "test", id, DiskId(own), BootId(own));
+            let identity = identity.expect("a new disk");
             let execution = Execution::Tasks { sync: Duration::from_micros(150) };
-            let config = NodeConfig { boot_id: BootId(own), execution, ..config(id, &options) };
+            let config = NodeConfig { execution, ..config(id, &options) };
             let transport = world.net.transport_on::<SimRuntime>(id, Duration::from_micros(100));
             let node = Node::start(config, identity, disk, Arc::new(VirtualClock), transport);
             let node = node.await.expect("the node starts");

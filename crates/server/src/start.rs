@@ -45,9 +45,9 @@ pub(crate) async fn start_node<RT: AsyncRuntime>(
     machine: Machine,
 ) -> Result<Started<RT>, ServeError> {
     let Machine { disk, fresh_disk, boot, clock, connector, execution } = machine;
-    let identity = Identity::claim(&*disk, &config.cluster_id, config.node_id, fresh_disk)
+    let identity = Identity::claim(&*disk, &config.cluster_id, config.node_id, fresh_disk, boot)
         .map_err(|source| ServeError::Identity { path: config.data_dir.clone(), source })?;
-    let incarnation = identity.incarnation;
+    let incarnation = identity.start.incarnation;
     let timing = config.timing.of_raft();
     let limits = config.limits.of_raft();
     let transport = grpc::transport(connector, &timing, &limits);
@@ -58,7 +58,6 @@ pub(crate) async fn start_node<RT: AsyncRuntime>(
         timing,
         limits,
         snapshots: config.snapshots.clone(),
-        boot_id: boot,
         execution,
         settings: config.cluster.clone(),
     };

@@ -7,7 +7,7 @@
 //! * the disk that the cluster was founded with for that node ([`Roster`]): an emptied disk has
 //!   another. Every node that may stand for election knows the list.
 //! * what is remembered, durably, of that node ([`PeerMemory`]): an old copy of a disk has a smaller
-//!   incarnation. Leaders tell their followers of each other with their heartbeats, so that it takes
+//!   incarnation or, started often enough, another past. Leaders tell their followers of each other with their heartbeats, so that it takes
 //!   no call between two nodes. A follower that was down for all of the time between a start and the
 //!   loss of whoever knew of it stays ignorant; `PeerMemory` says why that is so.
 //!
@@ -22,7 +22,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use leasehold_api::pb::peer::v1 as pb;
-use leasehold_disk::{AdmitError, Admitted, BootId, DiskId, Identity, PeerMemory};
+use leasehold_disk::{AdmitError, Admitted, BootId, DiskId, Identity, Past, PeerMemory, Start};
 
 use crate::roster::Roster;
 use crate::transport::PeerFault;
@@ -66,21 +66,16 @@ struct Known {
 }
 
 impl Gatekeeper {
-    pub(crate) fn new(
-        identity: &Identity,
-        boot_id: BootId,
-        memory: PeerMemory,
-        roster: Roster,
-    ) -> Self {
-        let facts = pb::Facts {
-            cluster_id: identity.cluster_id.clone(),
-            node_id: identity.node_id,
-            disk_id: Bytes::copy_from_slice(&identity.disk_id.0),
-            incarnation: identity.incarnation,
-            boot_id: Bytes::copy_from_slice(&boot_id.0),
-        };
+    pub(crate) fn new(identity: Identity, memory: PeerMemory, roster: Roster) -> Self {
+        let Identity { cluster_id, node_id, start } = identity;
         let known = Mutex::new(Known { memory, edition: 1, believed: BTreeMap::new() });
-        Self { facts, disk_id: identity.disk_id, roster, known, storage_fault: OnceLock::new() }
+        Self {
+            facts: facts_of(&cluster_id, node_id, &start),
+            disk_id: start.disk_id,
+            roster,
+            known,
+            storage_fault: OnceLock::new(),
+        }
     }
 
     /// What the disk said when a peer could not be remembered. A node that remembers nobody is of no
@@ -143,8 +138,8 @@ impl Gatekeeper {
             let why = format!("there is another node {}", facts.node_id);
             return Err(PeerFault::NotBelieved { why });
         }
-        let disk_id = DiskId(sixteen("facts.disk_id", &facts.disk_id)?);
-        let boot_id = BootId(sixteen("facts.boot_id", &facts.boot_id)?);
+        let start = start_in(facts)?;
+        let disk_id = start.disk_id;
         let listed = self.check_list(facts.node_id, disk_id);
         let listed = listed.map_err(|why| PeerFault::NotBelieved { why: why.to_string() })?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +150,7 @@ impl Gatekeeper {
             known.memory.settle(facts.node_id, disk_id);
         }
         // Once for each start of a peer this is durable before the answer: one small file.
-        let admitted = known.memory.admit(facts.node_id, disk_id, facts.incarnation, boot_id);
+        let admitted = known.memory.admit(facts.node_id, start);
         let admitted = admitted.map_err(|error| {
             let why = crate::chain::one_line(&error);
             if matches!(error, AdmitError::Fault(_)) {
@@ -171,15 +166,8 @@ impl Gatekeeper {
     /// What `to` is to be told of the others, unless it was told this edition of it.
     pub(crate) fn news(&self, to: u64, told: u64) -> Option<(u64, Vec<pb::Facts>)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let others = || known.memory.seen().filter(|(node_id, ..)| *node_id != to);
-        let facts =
-            |(node_id, disk_id, incarnation, boot_id): (u64, DiskId, u64, BootId)| pb::Facts {
-                cluster_id: self.facts.cluster_id.clone(),
-                node_id,
-                disk_id: Bytes::copy_from_slice(&disk_id.0),
-                incarnation,
-                boot_id: Bytes::copy_from_slice(&boot_id.0),
-            };
+        let others = || known.memory.seen().filter(|(node_id, _)| *node_id != to);
+        let facts = |(node_id, start)| facts_of(&self.facts.cluster_id, node_id, start);
         (known.edition != told).then(|| (known.edition, others().map(facts).collect()))
     }
 
@@ -187,13 +175,12 @@ impl Gatekeeper {
     /// refused also by a node that never heard of the later start from that disk itself.
     pub(crate) fn hear(&self, told: &[pb::Facts]) -> Result<(), PeerFault> {
         for facts in told.iter().filter(|facts| facts.node_id != self.facts.node_id) {
-            let disk_id = DiskId(sixteen("known.disk_id", &facts.disk_id)?);
-            let boot_id = BootId(sixteen("known.boot_id", &facts.boot_id)?);
-            if self.check_list(facts.node_id, disk_id).is_err() {
+            let start = start_in(facts)?;
+            if self.check_list(facts.node_id, start.disk_id).is_err() {
                 continue;
             }
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let heard = known.memory.hear(facts.node_id, disk_id, facts.incarnation, boot_id);
+            let heard = known.memory.hear(facts.node_id, start);
             let news = heard.map_err(|error| {
                 let why = crate::chain::one_line(&error);
                 self.storage_fault.get_or_init(|| why.clone());
@@ -225,6 +212,27 @@ impl Gatekeeper {
             (Some(_), Some(_)) => Ok(true),
         }
     }
+}
+
+fn facts_of(cluster_id: &str, node_id: u64, start: &Start) -> pb::Facts {
+    pb::Facts {
+        cluster_id: cluster_id.to_owned(),
+        node_id,
+        disk_id: Bytes::copy_from_slice(&start.disk_id.0),
+        incarnation: start.incarnation,
+        boot_id: Bytes::copy_from_slice(&start.boot_id.0),
+        past: Bytes::copy_from_slice(start.past.bytes()),
+    }
+}
+
+fn start_in(facts: &pb::Facts) -> Result<Start, PeerFault> {
+    let (incarnation, past) = (facts.incarnation, &facts.past);
+    let disk_id = DiskId(sixteen("facts.disk_id", &facts.disk_id)?);
+    let boot_id = BootId(sixteen("facts.boot_id", &facts.boot_id)?);
+    let past = Past::read(incarnation, past).ok_or_else(|| {
+        malformed("facts.past", &format!("{} bytes before incarnation {incarnation}", past.len()))
+    })?;
+    Ok(Start { disk_id, incarnation, boot_id, past })
 }
 
 fn sixteen(field: &'static str, bytes: &[u8]) -> Result<[u8; 16], PeerFault> {

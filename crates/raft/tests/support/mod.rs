@@ -91,7 +91,7 @@ impl Cluster {
 
     fn identity(&self, id: u64) -> Identity {
         let fresh = DiskId([NEXT_DISK.fetch_add(1, Ordering::Relaxed); 16]);
-        Identity::claim(&*self.disks[&id].mount(), "test", id, fresh)
+        Identity::claim(&*self.disks[&id].mount(), "test", id, fresh, next_boot())
             .expect("the disk is this node's")
     }
 
@@ -181,6 +181,11 @@ impl Cluster {
     }
 }
 
+/// The run of a start, another one each time.
+pub fn next_boot() -> BootId {
+    BootId(u128::from(NEXT_BOOT.fetch_add(1, Ordering::Relaxed)).to_le_bytes())
+}
+
 pub fn config(id: u64, options: &Options) -> NodeConfig {
     let member = |id| Member {
         node_id: id,
@@ -194,7 +199,6 @@ pub fn config(id: u64, options: &Options) -> NodeConfig {
         timing: Timing::quick(),
         limits: options.limits.clone(),
         snapshots: options.snapshots.clone(),
-        boot_id: BootId(u128::from(NEXT_BOOT.fetch_add(1, Ordering::Relaxed)).to_le_bytes()),
         execution: Execution::Threads,
         settings: options.settings.clone(),
     }

@@ -94,14 +94,15 @@ impl Cluster {
             Some(shutter) => Arc::new(Watched::new(mount, shutter.clone())),
             None => mount,
         };
-        let config = config(id, self.disks.len() as u64, self.boots);
+        let config = config(id, self.disks.len() as u64);
+        let boot = BootId((u128::from(id) << 64 | u128::from(self.boots)).to_le_bytes());
         let clocks = MachineClocks::new(Duration::from_secs(1_000 * id), 0, 0, true);
         let port = Arc::new(Port { network: self.network.clone(), node: id });
         let fresh = self.fresh_disk[&id];
         let (tell, told) = oneshot::channel();
         process::spawn_in(pid, async move {
             let started = async {
-                let identity = Identity::claim(&*disk, CLUSTER, id, fresh);
+                let identity = Identity::claim(&*disk, CLUSTER, id, fresh, boot);
                 let identity = identity.map_err(|error| chain(&error))?;
                 let node = Node::start(config, identity, disk, Arc::new(clocks), port).await;
                 node.map_err(|error| chain(&error))
@@ -298,7 +299,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Small segments and early snapshots: in a short history every kind of file comes and goes.
-fn config(id: u64, nodes: u64, boots: u64) -> NodeConfig {
+fn config(id: u64, nodes: u64) -> NodeConfig {
     let member = |id| Member {
         node_id: id,
         client_address: format!("client-{id}:1"),
@@ -315,7 +316,6 @@ fn config(id: u64, nodes: u64, boots: u64) -> NodeConfig {
             ..Limits::default()
         },
         snapshots: SnapshotPolicy { entries: 40, keep: 30, ..SnapshotPolicy::default() },
-        boot_id: BootId((u128::from(id) << 64 | u128::from(boots)).to_le_bytes()),
         execution: Execution::Tasks { sync: Duration::from_micros(200) },
         settings: Settings {
             ttl_min: LeaseTtl::from_ms(1_000).expect("a second is a ttl"),

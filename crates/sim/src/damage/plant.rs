@@ -7,7 +7,7 @@
 use std::fmt;
 
 use leasehold_disk::{
-    DiskId, Identity, OwnedRecord, RecordRef, RecordStream, StreamOptions, read_checked,
+    BootId, DiskId, Identity, OwnedRecord, RecordRef, RecordStream, StreamOptions, read_checked,
     replace_atomically,
 };
 
@@ -96,7 +96,8 @@ fn keep_identity(image: &mut Image, identity: Option<&[u8]>) {
     let disk = Image::default().disk(0);
     let mount = disk.mount();
     // The first start makes everything that belongs to it; then the old identity comes back.
-    Identity::claim(&*mount, CLUSTER, 1, DiskId([0; 16])).expect("an empty fake disk");
+    Identity::claim(&*mount, CLUSTER, 1, DiskId([0; 16]), BootId([0; 16]))
+        .expect("an empty fake disk");
     *image = Image::of(&disk, &mut Shared::default());
     if let Some(identity) = identity {
         image.put("identity", identity.to_vec());

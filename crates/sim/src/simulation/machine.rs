@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_core::LeaseState;
-use leasehold_disk::{Disk, DiskId, Identity};
+use leasehold_disk::{BootId, Disk, DiskId, Identity};
 use leasehold_raft::{Change, Node, NodeConfig};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -22,6 +22,7 @@ use super::transport::Port;
 pub(crate) struct Boot {
     pub(crate) pid: Pid,
     pub(crate) config: NodeConfig,
+    pub(crate) boot: BootId,
     pub(crate) fresh_disk: DiskId,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clocks: MachineClocks,
@@ -58,9 +59,9 @@ async fn start(
     boot: Boot,
     feed: broadcast::Sender<Arc<Change>>,
 ) -> Result<Node<SimProcesses>, String> {
-    let Boot { config, fresh_disk, disk, clocks, network, .. } = boot;
+    let Boot { config, boot, fresh_disk, disk, clocks, network, .. } = boot;
     let (cluster, id) = (config.cluster_id.clone(), config.node_id);
-    let identity = Identity::claim(&*disk, &cluster, id, fresh_disk);
+    let identity = Identity::claim(&*disk, &cluster, id, fresh_disk, boot);
     let identity = identity.map_err(|error| error.to_string())?;
     let port = Arc::new(Port { network, node: id });
     let node = Node::start_telling(feed, config, identity, disk, Arc::new(clocks), port).await;

@@ -24,11 +24,6 @@ impl World {
         else {
             return;
         };
-        match &mut machine.starts_left {
-            Some(0) => return,
-            Some(left) => *left -= 1,
-            None => {}
-        }
         machine.boots += 1;
         let pid = process::new_process();
         machine.pid = Some(pid);
@@ -40,7 +35,8 @@ impl World {
         let disk: Arc<dyn Disk> = if lies { Arc::new(LyingDisk(mount)) } else { mount };
         let boot = machine::Boot {
             pid,
-            config: node_config(plan, id, machine.boots),
+            config: node_config(plan, id),
+            boot: BootId((u128::from(id) << 64 | u128::from(machine.boots)).to_le_bytes()),
             fresh_disk: machine.disk_id,
             disk,
             clocks: machine.clocks.clone(),
@@ -158,7 +154,7 @@ fn tears(machine: &Machine, limits: &Limits) -> bool {
     opened.is_ok_and(|(_, _, report)| report.torn.is_some())
 }
 
-fn node_config(plan: &Plan, id: u64, boots: u64) -> NodeConfig {
+fn node_config(plan: &Plan, id: u64) -> NodeConfig {
     let member = |id| Member {
         node_id: id,
         client_address: format!("client-{id}:1"),
@@ -171,7 +167,6 @@ fn node_config(plan: &Plan, id: u64, boots: u64) -> NodeConfig {
         timing: plan.timing.clone(),
         limits: plan.limits.clone(),
         snapshots: plan.snapshots.clone(),
-        boot_id: BootId((u128::from(id) << 64 | u128::from(boots)).to_le_bytes()),
         execution: Execution::Tasks { sync: plan.sync },
         settings: plan.settings.clone(),
     }

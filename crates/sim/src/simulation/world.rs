@@ -49,9 +49,6 @@ pub(crate) struct Machine {
     pub(crate) put_aside: Option<(FakeDisk, DiskId)>,
     /// It forgot, or may refuse to start: no member of any majority any more.
     pub(crate) out: bool,
-    /// How often it may still be started, where that is limited: an old copy of a disk once. Started
-    /// again, it counts one start more than its peers know of and is believed, which is an open bug.
-    pub(crate) starts_left: Option<u64>,
     /// The power is going to fail in the middle of an operation.
     pub(crate) power_fails: Option<PowerCut>,
     /// It is out for a flipped bit: if it starts all the same, the bit did no harm.
@@ -185,7 +182,6 @@ impl World {
                 out: false,
                 flipped: false,
                 power_fails: None,
-                starts_left: None,
             };
             self.machines.insert(id, machine);
             self.start_node(id);

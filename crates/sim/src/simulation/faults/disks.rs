@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leasehold_disk::fake::FakeDisk;
-use leasehold_disk::{DiskId, Identity, PeerMemory};
+use leasehold_disk::{BootId, DiskId, Identity, PeerMemory};
 
 use super::super::plan::{FaultClass, Plant};
 use super::super::seen::Seen;
@@ -94,7 +94,6 @@ impl World {
                 machine.put_aside = Some((kept, machine.disk_id));
                 machine.disk_id = id;
                 machine.disk.crash();
-                machine.starts_left = Some(1);
             }
         }
         machine.out = true;
@@ -113,13 +112,16 @@ impl World {
     /// nobody in a majority knows, nobody can tell it.
     fn later_start_is_known(&self, victim: u64) -> bool {
         let Some((old, id)) = &self.machines[&victim].put_aside else { return false };
-        let claimed = Identity::claim(&*old.image().mount(), CLUSTER, victim, *id);
+        let next = BootId([0; 16]);
+        let claimed = Identity::claim(&*old.image().mount(), CLUSTER, victim, *id, next);
         let Ok(claimed) = claimed else { return false };
         let knows = |other: &u64| {
             let memory = PeerMemory::open(self.machines[other].disk.image().mount());
             memory.is_ok_and(|memory| {
-                memory.seen().any(|(node, disk, incarnation, _)| {
-                    node == victim && disk == *id && incarnation >= claimed.incarnation
+                memory.seen().any(|(node, seen)| {
+                    node == victim
+                        && seen.disk_id == *id
+                        && seen.incarnation >= claimed.start.incarnation
                 })
             })
         };
@@ -132,7 +134,6 @@ impl World {
         let Some(machine) = self.machines.get_mut(&id) else { return };
         if let Some((disk, disk_id)) = machine.put_aside.take() {
             (machine.disk, machine.disk_id, machine.out) = (disk, disk_id, false);
-            machine.starts_left = None;
         }
         self.later(Duration::from_millis(200), Due::StartNode(id));
     }
@@ -157,15 +158,12 @@ fn some_bit(disk: &FakeDisk, seed: u64) -> Option<(String, u64)> {
     Some((name, chance.u64(0..used * 8)))
 }
 
-/// What no operator should do: a fresh disk that claims to be the old one.
+/// What no operator should do: a fresh disk with the identity of the old one.
 fn forge_identity(machine: &mut Machine) {
-    for _ in 0..=machine.boots {
-        // The disk is empty and whole, so each claim succeeds and counts one start.
-        let _ = Identity::claim(
-            &*machine.disk.mount(),
-            CLUSTER,
-            u64::from(machine.disk_id.0[0]),
-            machine.disk_id,
-        );
-    }
+    let Some((old, id)) = &machine.put_aside else { return };
+    let Some(identity) = old.contents("identity") else { return };
+    // The first start makes everything else that belongs to it. The disk is empty and whole.
+    let _ =
+        Identity::claim(&*machine.disk.mount(), CLUSTER, u64::from(id.0[0]), *id, BootId([0; 16]));
+    let _ = machine.disk.overwrite("identity", &identity);
 }
