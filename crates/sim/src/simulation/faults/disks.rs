@@ -12,6 +12,10 @@ use super::super::world::{CLUSTER, Due, Machine, PowerCut, World};
 /// A write of so many bytes is two sectors or more, and can tear.
 const TEARABLE_BYTES: u64 = 600;
 
+/// How often an old copy of a disk is killed and started again, and how soon.
+const STARTS_AGAIN: u32 = 3;
+const KILLED_AFTER: Duration = Duration::from_millis(600);
+
 impl World {
     pub(super) fn power_cut_in_write(&mut self, id: u64) -> Option<String> {
         self.machines[&id].pid?;
@@ -101,6 +105,12 @@ impl World {
             forge_identity(machine);
         }
         self.later(Duration::from_millis(100), Due::StartNode(victim));
+        if class == FaultClass::OldDisk {
+            // So it counts further than its peers know.
+            for again in 1..=STARTS_AGAIN {
+                self.later(KILLED_AFTER * again, Due::KillNode(victim, false));
+            }
+        }
         if !lies {
             let long = self.ms(2_000..9_000);
             self.later(long, Due::TrueDiskAgain(victim));
