@@ -181,8 +181,9 @@ impl FakeDisk {
         state.last_operation = Some(state.writes + state.syncs + n);
     }
 
-    /// The power fails during the next write of at least so many bytes to a part of a file that is
-    /// already there: a write that is large enough to tear, into space that was set aside for it.
+    /// The power fails during the next write of at least so many bytes, zeros at its end not counted,
+    /// to a part of a file that is already there: one that is large enough to tear, into space that
+    /// was set aside for it.
     pub fn lose_power_in_write_of(&self, bytes: u64) {
         self.state().last_write = Some(bytes);
     }

@@ -112,7 +112,8 @@ impl DiskFile for FakeFile {
         let file = self.file;
         let end = offset + bytes.len() as u64;
         if end <= self.len()? {
-            self.mount.state()?.expect_write(bytes.len() as u64);
+            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            self.mount.state()?.expect_write(used as u64);
         }
         self.mount.change(|state| {
             state.room_for(file, end)?;
