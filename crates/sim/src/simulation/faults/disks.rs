@@ -61,6 +61,8 @@ impl World {
         let lies = self.plan.plant == Some(Plant::WipedNodeKeepsItsIdentity);
         let machine = self.machines.get_mut(&victim)?;
         machine.pid?;
+        // A member that forgets before the cluster was founded keeps it from being founded.
+        machine.node.as_ref().filter(|node| !node.status().members.is_empty())?;
         if machine.out || (machine.put_aside.is_some() && class != FaultClass::OldDisk) {
             return None;
         }

@@ -27,14 +27,16 @@ impl Oracle for NoLostUpdate {
                 }
             }
             Seen::StoreOpened { contents } => {
-                for (resource, before) in &mut self.values {
-                    let kept = contents.iter().find(|(kept, _)| kept == resource);
-                    let kept = kept.map_or(0, |(_, held)| held.value);
+                // A write that was under way when the power went may be there, unanswered.
+                let kept: BTreeMap<ResourceName, u64> =
+                    contents.iter().map(|(name, held)| (name.clone(), held.value)).collect();
+                for (resource, before) in &self.values {
+                    let kept = kept.get(resource).copied().unwrap_or(0);
                     if kept < *before {
                         return Err(format!("{resource} was {before} and came back as {kept}"));
                     }
-                    *before = kept;
                 }
+                self.values = kept;
             }
             _ => {}
         }
