@@ -12,7 +12,7 @@ use super::network::{Place, Weather};
 use super::plan::FaultClass;
 use super::process::{self, Pid};
 use super::seen::Seen;
-use super::world::{Due, World};
+use super::world::{Due, Machine, World};
 
 impl World {
     /// Does what is due.
@@ -112,10 +112,11 @@ impl World {
         Duration::from_millis(self.chance.u64(range))
     }
 
-    /// Everything that can be mended is.
+    /// Everything that can be mended is, and nothing more goes wrong.
     pub(crate) fn mend_everything(&mut self) {
         self.healing = true;
         self.forget_planned();
+        self.end_failed();
         self.network.mend_all();
         self.network.set_weather(Weather::calm());
         for id in 1..=self.plan.nodes {
@@ -136,9 +137,22 @@ impl World {
         self.start_store();
     }
 
-    /// Power cuts and cut paths that were still to come. A node that has failed is still ended.
+    /// Whatever was still to come and would take something away again: a wiped node's true disk comes
+    /// back now and not once more.
     fn forget_planned(&mut self) {
-        self.agenda.retain(|_, due| !matches!(due, Due::KillNode(_, true) | Due::Cut(_)));
+        let takes =
+            |due: &Due| matches!(due, Due::KillNode(..) | Due::TrueDiskAgain(_) | Due::Cut(_));
+        self.agenda.retain(|_, due| !takes(due));
+    }
+
+    /// Nodes whose disk has failed them do nothing any more: whoever runs them starts them again.
+    fn end_failed(&mut self) {
+        let failed = |machine: &Machine| machine.node.as_ref()?.status().failed.map(drop);
+        let nodes = self.machines.iter();
+        let failed: Vec<u64> = nodes.filter_map(|(id, m)| failed(m).map(|()| *id)).collect();
+        for id in failed {
+            self.kill_node(id, false);
+        }
     }
 
     pub(super) fn others(&self, node: u64) -> impl Iterator<Item = u64> {
