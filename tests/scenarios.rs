@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use leasehold_plants::tests_in;
+
 const SCENARIOS: u32 = 51;
 
 fn root() -> PathBuf {
@@ -29,23 +31,6 @@ fn rows() -> Vec<(u32, String)> {
 /// What stands between backquotes.
 fn named_tests(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
-}
-
-/// The names of the functions in a source file that are tests.
-fn tests_in(source: &str) -> Vec<String> {
-    let mut is_test = false;
-    let mut found = Vec::new();
-    for line in source.lines().map(str::trim) {
-        if line.starts_with("#[") {
-            is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
-        } else if let Some(rest) = line.trim_start_matches("async ").strip_prefix("fn ") {
-            let name: String =
-                rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            found.extend(is_test.then_some(name));
-            is_test = false;
-        }
-    }
-    found
 }
 
 /// Every test below a directory as `file::name`; a `mod.rs` goes by the name of its directory.

@@ -5,7 +5,8 @@ mod support;
 use std::sync::Arc;
 
 use leasehold_core::{Command, Standing};
-use leasehold_raft::{Change, SnapshotPolicy};
+use leasehold_raft::{Change, SnapshotPolicy, TokioNode};
+use leasehold_types::FencingToken;
 use support::{BOUND, Cluster, Options, acquire, ask, grant, until};
 use tokio::time::timeout;
 
@@ -20,8 +21,9 @@ async fn many_entries(cluster: &Cluster, through: u64, entries: usize) {
     }
 }
 
-#[tokio::test]
-async fn a_follower_far_behind_is_sent_a_snapshot_and_its_listeners_are_told() {
+/// A cluster one of whose nodes is down and misses more than the log keeps: that node, and the token
+/// under which "held" was granted meanwhile.
+async fn one_far_behind() -> (Cluster, u64, FencingToken) {
     let mut cluster = Cluster::start(often()).await;
     let leader = cluster.leader().await;
     let behind = cluster.others(leader)[0];
@@ -29,6 +31,18 @@ async fn a_follower_far_behind_is_sent_a_snapshot_and_its_listeners_are_told() {
     let token = grant(cluster.node(leader), "held", 600_000).await;
     many_entries(&cluster, leader, 150).await;
     until(cluster.node(leader), "a snapshot", |status| status.snapshot_index > Some(100)).await;
+    (cluster, behind, token)
+}
+
+/// How the claim on "held" stands on this node.
+async fn holds(node: &TokioNode) -> Option<Standing> {
+    let held = node.query(|state| state.get("held")).await.expect("founded");
+    held.map(|view| view.lease.standing)
+}
+
+#[tokio::test]
+async fn a_follower_far_behind_is_sent_a_snapshot_and_its_listeners_are_told() {
+    let (mut cluster, behind, token) = one_far_behind().await;
 
     cluster.start_node(behind).await;
     let mut feed = cluster.node(behind).applied();
@@ -42,8 +56,7 @@ async fn a_follower_far_behind_is_sent_a_snapshot_and_its_listeners_are_told() {
     });
     assert!(installed.await.expect("a snapshot is installed") > 100);
     cluster.settle().await;
-    let held = cluster.node(behind).query(|state| state.get("held")).await.expect("founded");
-    assert_eq!(held.map(|view| view.lease.standing), Some(Standing::Held { token }));
+    assert_eq!(holds(cluster.node(behind)).await, Some(Standing::Held { token }));
     cluster.shutdown().await;
 }
 
@@ -115,13 +128,7 @@ async fn a_damaged_snapshot_is_named_and_the_node_does_not_start() {
 
 #[tokio::test]
 async fn a_snapshot_that_was_sent_survives_a_power_cut() {
-    let mut cluster = Cluster::start(often()).await;
-    let leader = cluster.leader().await;
-    let behind = cluster.others(leader)[0];
-    cluster.kill(behind).await;
-    let token = grant(cluster.node(leader), "held", 600_000).await;
-    many_entries(&cluster, leader, 150).await;
-    until(cluster.node(leader), "a snapshot", |status| status.snapshot_index > Some(100)).await;
+    let (mut cluster, behind, token) = one_far_behind().await;
     cluster.start_node(behind).await;
     cluster.settle().await;
     assert!(cluster.node(behind).status().snapshot_index > Some(100), "it was sent one");
@@ -134,8 +141,7 @@ async fn a_snapshot_that_was_sent_survives_a_power_cut() {
     }
     // Alone, so that nobody sends it another.
     cluster.start_node(behind).await;
-    let held = cluster.node(behind).query(|state| state.get("held")).await.expect("founded");
-    assert_eq!(held.map(|view| view.lease.standing), Some(Standing::Held { token }));
+    assert_eq!(holds(cluster.node(behind)).await, Some(Standing::Held { token }));
     cluster.net.heal();
     cluster.shutdown().await;
 }

@@ -6,14 +6,14 @@ use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::pb::lease::v1::lease_service_client::LeaseServiceClient;
 use leasehold_sim::history::record::{Outcome, Standing};
 use tokio_stream::Stream;
+use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Response, Status};
 
 use super::lease_lines::of_lease;
 use super::outcome::{as_ref, map, outcome};
 use super::verdict::Counting;
-use super::{History, Session, Watch};
+use super::{Answer, History, Session, Watch};
 
 /// See the module.
 #[derive(Clone)]
@@ -22,8 +22,6 @@ pub struct LeaseClient {
     history: Arc<History>,
     name: Arc<str>,
 }
-
-type Answer<T> = Result<Response<T>, Status>;
 
 impl LeaseClient {
     pub fn new(channel: Channel, history: &Arc<History>) -> Self {
@@ -39,38 +37,28 @@ impl LeaseClient {
     }
 
     pub async fn renew(&mut self, request: pb::RenewRequest) -> Answer<pb::RenewResponse> {
-        let call = self.history.call(&self.name, &request);
-        let answer = self.calls.renew(request).await;
-        call.settle(outcome(&answer));
-        answer
+        let send = async |request| self.calls.renew(request).await;
+        self.history.recorded(&self.name, request, send).await
     }
 
     pub async fn release(&mut self, request: pb::ReleaseRequest) -> Answer<pb::ReleaseResponse> {
-        let call = self.history.call(&self.name, &request);
-        let answer = self.calls.release(request).await;
-        call.settle(outcome(&answer));
-        answer
+        let send = async |request| self.calls.release(request).await;
+        self.history.recorded(&self.name, request, send).await
     }
 
     pub async fn cancel(&mut self, request: pb::CancelRequest) -> Answer<pb::CancelResponse> {
-        let call = self.history.call(&self.name, &request);
-        let answer = self.calls.cancel(request).await;
-        call.settle(outcome(&answer));
-        answer
+        let send = async |request| self.calls.cancel(request).await;
+        self.history.recorded(&self.name, request, send).await
     }
 
     pub async fn get(&mut self, request: pb::GetRequest) -> Answer<pb::GetResponse> {
-        let call = self.history.call(&self.name, &request);
-        let answer = self.calls.get(request).await;
-        call.settle(outcome(&answer));
-        answer
+        let send = async |request| self.calls.get(request).await;
+        self.history.recorded(&self.name, request, send).await
     }
 
     pub async fn list(&mut self, request: pb::ListRequest) -> Answer<pb::ListResponse> {
-        let call = self.history.call(&self.name, &request);
-        let answer = self.calls.list(request).await;
-        call.settle(outcome(&answer));
-        answer
+        let send = async |request| self.calls.list(request).await;
+        self.history.recorded(&self.name, request, send).await
     }
 
     pub async fn watch(&mut self, request: pb::WatchRequest) -> Result<Watch, Status> {

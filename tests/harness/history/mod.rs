@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leasehold_sim::history::Recorder;
 use leasehold_sim::history::record::{Outcome, Record, Watched};
+use tonic::{Response, Status};
 
 pub use lease::LeaseClient;
 pub use store::StoreClient;
@@ -42,6 +43,9 @@ pub use witness::Witness;
 
 use effects::Effects;
 use names::Names;
+use outcome::outcome;
+
+type Answer<T> = Result<Response<T>, Status>;
 
 /// The history of one cluster while it is written.
 pub struct History {
@@ -132,6 +136,19 @@ impl History {
     fn call<Q: Asks>(self: &Arc<Self>, client: &Arc<str>, request: &Q) -> Call<Q> {
         self.opened(Q::METHOD);
         self.attempt(client, request)
+    }
+
+    /// A unary call whose lines tell its answer as it is.
+    async fn recorded<Q: Asks>(
+        self: &Arc<Self>,
+        client: &Arc<str>,
+        request: Q,
+        send: impl AsyncFnOnce(Q) -> Answer<Q::Answer>,
+    ) -> Answer<Q::Answer> {
+        let call = self.call(client, &request);
+        let answer = send(request).await;
+        call.settle(outcome(&answer));
+        answer
     }
 
     /// A stream is about to be opened.

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use leasehold_api::pb::store::v1 as pb;
 use leasehold_api::pb::store::v1::store_service_client::StoreServiceClient;
 use tokio_stream::Stream;
+use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Response, Status};
 
-use super::outcome::outcome;
 use super::verdict::Counting;
-use super::{History, WriteStream};
+use super::{Answer, History, WriteStream};
 
 /// See the module.
 #[derive(Clone)]
@@ -20,8 +19,6 @@ pub struct StoreClient {
     history: Arc<History>,
     name: Arc<str>,
 }
-
-type Answer<T> = Result<Response<T>, Status>;
 
 impl StoreClient {
     pub fn new(channel: Channel, history: &Arc<History>) -> Self {
@@ -32,24 +29,18 @@ impl StoreClient {
     }
 
     pub async fn write(&mut self, request: pb::WriteRequest) -> Answer<pb::WriteResponse> {
-        let call = self.history.call(&self.name, &request);
-        let answer = self.calls.write(request).await;
-        call.settle(outcome(&answer));
-        answer
+        let send = async |request| self.calls.write(request).await;
+        self.history.recorded(&self.name, request, send).await
     }
 
     pub async fn get(&mut self, request: pb::GetRequest) -> Answer<pb::GetResponse> {
-        let call = self.history.call(&self.name, &request);
-        let answer = self.calls.get(request).await;
-        call.settle(outcome(&answer));
-        answer
+        let send = async |request| self.calls.get(request).await;
+        self.history.recorded(&self.name, request, send).await
     }
 
     pub async fn list(&mut self, request: pb::ListRequest) -> Answer<pb::ListResponse> {
-        let call = self.history.call(&self.name, &request);
-        let answer = self.calls.list(request).await;
-        call.settle(outcome(&answer));
-        answer
+        let send = async |request| self.calls.list(request).await;
+        self.history.recorded(&self.name, request, send).await
     }
 
     pub async fn write_stream(
