@@ -146,6 +146,9 @@ impl World {
         let Some(machine) = self.machines.get_mut(&id) else { return };
         if let Some((disk, disk_id)) = machine.put_aside.take() {
             (machine.disk, machine.disk_id, machine.out) = (disk, disk_id, false);
+            // What was to end its faults met the other disk meanwhile.
+            machine.disk.set_capacity(None);
+            machine.disk.forget_faults();
         }
         self.later(Duration::from_millis(200), Due::StartNode(id));
     }
