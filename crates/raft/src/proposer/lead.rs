@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use leasehold_core::{Batch, Command, LeaseState};
 use leasehold_types::LeaseTime;
+use openraft::Raft;
+use openraft::errors::Fatal;
+use openraft::raft::ClientWriteResult;
+use openraft::type_config::alias::OneshotReceiverOf;
 use openraft_rt::AsyncRuntime;
 
 use super::flight::{Cargo, Purpose};
 use super::{Proposer, Queued};
 use crate::lease_clock::{LeaseClock, Note};
 use crate::progress::Figures;
-use crate::type_config::{Leadership, LogData};
+use crate::state_machine::StateMachine;
+use crate::type_config::{Leadership, LogData, Types};
 
 impl<RT: AsyncRuntime> Proposer<RT> {
     /// One turn in the leadership `term`. Does nothing before this node has applied the first entry
@@ -69,7 +74,6 @@ impl<RT: AsyncRuntime> Proposer<RT> {
         self.send(term, data, cargo, Purpose::Propose).await;
     }
 
-    /// Proposes an entry bound to the leadership that stamped it.
     async fn send(
         &mut self,
         term: u64,
@@ -77,9 +81,7 @@ impl<RT: AsyncRuntime> Proposer<RT> {
         cargo: Cargo<RT::Instant>,
         purpose: Purpose,
     ) {
-        let (responder, outcome) = openraft::impls::ProgressResponder::complete_only();
-        let write = self.raft.write(data).with_leader(Leadership::new(term)).responder(responder);
-        let taken = write.await;
+        let (taken, outcome) = hand_in(&self.raft, term, data).await;
         let deadline = cargo.deadline(self.timing.proposal_deadline);
         let flight = super::flight::propose::<RT>(taken, outcome, cargo, purpose, deadline);
         self.state.flights.push(Box::pin(flight));
@@ -123,5 +125,86 @@ impl<RT: AsyncRuntime> Proposer<RT> {
             let data = LogData::Founding(state.into());
             self.send(term, data, Cargo::default(), Purpose::Found).await;
         }
+    }
+}
+
+/// Hands an entry to the library, bound to the leadership that stamped it: in any other it is refused,
+/// and surely has no effect.
+async fn hand_in<RT: AsyncRuntime>(
+    raft: &Raft<Types<RT>, StateMachine<RT>>,
+    term: u64,
+    data: LogData,
+) -> (Result<(), Fatal<Types<RT>>>, OneshotReceiverOf<Types<RT>, ClientWriteResult<Types<RT>>>) {
+    let (responder, outcome) = openraft::impls::ProgressResponder::complete_only();
+    let write = raft.write(data).with_leader(Leadership::new(term)).responder(responder);
+    (write.await, outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use leasehold_clock::MachineClock;
+    use leasehold_core::Settings;
+    use leasehold_disk::fake::FakeDisk;
+    use leasehold_disk::{BootId, DiskId, Identity};
+    use openraft::errors::ClientWriteError;
+    use openraft_rt_sim::SimRuntime;
+
+    use super::*;
+    use crate::transport::{Lane, PeerLink, Transport};
+    use crate::{Execution, Limits, Member, Node, NodeConfig, SnapshotPolicy, Timing};
+
+    /// A node alone has nobody to reach.
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Transport for Nobody {
+        fn link(&self, member: &Member, _: Lane) -> Arc<dyn PeerLink> {
+            unreachable!("{member:?}")
+        }
+    }
+
+    async fn alone() -> Node<SimRuntime> {
+        let address = || "alone:1".to_owned();
+        let member = Member { node_id: 1, client_address: address(), peer_address: address() };
+        let config = NodeConfig {
+            cluster_id: "test".to_owned(),
+            node_id: 1,
+            members: [(1, member)].into(),
+            timing: Timing::quick(),
+            limits: Limits::default(),
+            snapshots: SnapshotPolicy::default(),
+            execution: Execution::Tasks { sync: Duration::from_micros(150) },
+            settings: Settings::default(),
+        };
+        let disk = FakeDisk::new(1).mount();
+        let identity = Identity::claim(&*disk, "test", 1, DiskId([1; 16]), BootId([1; 16]))
+            .expect("an empty disk");
+        let clock = Arc::new(MachineClock);
+        let node = Node::start(config, identity, disk, clock, Arc::new(Nobody)).await;
+        let node = node.expect("the node starts");
+        node.watch_status().wait_for(|status| status.serving).await.expect("it leads");
+        node
+    }
+
+    #[test]
+    fn an_entry_stamped_under_another_leadership_is_refused_and_surely_not_applied() {
+        SimRuntime::with_seed(1).block_on(async {
+            let node = alone().await;
+            let term = node.status().term;
+            let pulse = Batch { at: LeaseTime(1), commands: vec![Command::Pulse] };
+            for (under, is_taken) in [(term - 1, false), (term + 1, false), (term, true)] {
+                let data = LogData::Batch(pulse.encode().into());
+                let (taken, outcome) = hand_in(&node.inner.raft, under, data).await;
+                taken.expect("the node runs");
+                match outcome.await.expect("the node answers") {
+                    Ok(_) => assert!(is_taken, "stamped under {under}, taken under {term}"),
+                    Err(ClientWriteError::ForwardToLeader(_)) => assert!(!is_taken),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            node.shutdown().await;
+        });
     }
 }
