@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use leasehold_core::LeaseState;
 use leasehold_disk::{BootId, Disk, DiskId, Identity};
-use leasehold_raft::{Change, Node, NodeConfig};
+use leasehold_raft::transport::PeerHandler;
+use leasehold_raft::{Change, Node, NodeConfig, Role};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::bad_voter::{BadVoter, Wrong};
 use super::clocks::MachineClocks;
 use super::fingerprint::digest;
 use super::network::{Network, Place};
@@ -29,6 +31,7 @@ pub(crate) struct Boot {
     pub(crate) network: Network,
     pub(crate) reporter: Reporter,
     pub(crate) plant: Option<Plant>,
+    pub(crate) started_before: bool,
     /// Every state whose revision is a multiple of this is looked at.
     pub(crate) look_every: u64,
 }
@@ -37,18 +40,23 @@ pub(crate) struct Boot {
 pub(crate) async fn run(boot: Boot) {
     let (id, reporter, look_every) = (boot.config.node_id, boot.reporter.clone(), boot.look_every);
     let (network, pid, plant) = (boot.network.clone(), boot.pid, boot.plant);
+    let (clocks, started_before) = (boot.clocks.clone(), boot.started_before);
+    let late = boot.config.timing.election_max * 2;
     let request_memory = Duration::from_millis(boot.config.settings.ended_memory_ms);
     let (feed, changes) = broadcast::channel(boot.config.limits.feed_lag_max);
     record(id, changes, reporter.clone());
     match start(boot, feed).await {
         Err(why) => reporter.say(Seen::Booted { node: id, outcome: Err(why) }),
         Ok(node) => {
-            network.attach(id, pid, node.peer_handler());
+            network.attach(id, pid, voter(node.peer_handler(), plant, started_before));
             let knocks = network.listen(Place::Node(id), pid);
             let feed = node.applied();
             process::spawn_in(pid, audit(node.clone(), feed, id, reporter.clone(), look_every));
             process::spawn_in(pid, watch_role(node.clone(), id, reporter.clone()));
             process::spawn_in(pid, watch_failure(node.clone(), id, reporter.clone()));
+            if plant == Some(Plant::NewLeaderCountsLate) {
+                process::spawn_in(pid, count_late(node.clone(), clocks, late));
+            }
             reporter.say(Seen::Booted { node: id, outcome: Ok(node.clone()) });
             Service { id, node, network, request_memory, plant }.run(knocks).await;
         }
@@ -66,6 +74,20 @@ async fn start(
     let port = Arc::new(Port { network, node: id });
     let node = Node::start_telling(feed, config, identity, disk, Arc::new(clocks), port).await;
     node.map_err(|error| error.to_string())
+}
+
+/// How a node answers its peers; wrongly, if such a bug is planted.
+fn voter(
+    node: Arc<dyn PeerHandler>,
+    plant: Option<Plant>,
+    started_before: bool,
+) -> Arc<dyn PeerHandler> {
+    let wrong = match plant {
+        Some(Plant::RestartedNodeGivesNoVotes) if started_before => Wrong::Silent,
+        Some(Plant::VotesDeposeALeader) => Wrong::Disloyal,
+        _ => return node,
+    };
+    Arc::new(BadVoter::new(node, wrong))
 }
 
 /// An orderly stop, as after SIGTERM.
@@ -134,6 +156,26 @@ async fn watch_role(node: Node<SimProcesses>, id: u64, reporter: Reporter) {
         if last.replace(now) != Some(now) {
             let (term, role, serves) = now;
             reporter.say(Seen::Stands { node: id, term, role, applied, serves });
+        }
+        if statuses.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A planted bug: what passes at the beginning of a leadership is not counted.
+async fn count_late(node: Node<SimProcesses>, clocks: MachineClocks, late: Duration) {
+    let mut statuses = node.watch_status();
+    let mut led = None;
+    loop {
+        let (role, term) = {
+            let status = statuses.borrow_and_update();
+            (status.role, status.term)
+        };
+        if role == Role::Leader && led.replace(term) != Some(term) {
+            clocks.freeze(true);
+            process::sleep(late).await;
+            clocks.freeze(false);
         }
         if statuses.changed().await.is_err() {
             return;

@@ -12,6 +12,7 @@
 //! those.
 
 mod application;
+mod bad_voter;
 pub(crate) mod clocks;
 mod faults;
 pub(crate) mod fingerprint;

@@ -145,6 +145,33 @@ pub enum Plant {
     AnswersNameAnotherToken,
     /// A holder counts its time from after it sent.
     HolderCountsFromLater,
+    /// A node that was started again answers no candidate.
+    RestartedNodeGivesNoVotes,
+    /// A leader's clock runs half as fast as it should.
+    LeaderClockRunsSlow,
+    /// A node follows whoever asks for its vote, although it hears a leader.
+    VotesDeposeALeader,
+    /// A leader counts nothing of the beginning of its leadership.
+    NewLeaderCountsLate,
+    /// A node renews the claims of a connection that broke.
+    NodeRenewsForTheDead,
+    /// Ids that ended are remembered for an hour, whatever was agreed.
+    EndedIdsStay,
+}
+
+impl Plant {
+    /// How the oracle begins that the bug is planted for, where it is one of those that need a mended
+    /// cluster. That another notices it first says nothing about that one.
+    pub fn aims_at(self) -> Option<&'static str> {
+        match self {
+            Self::RestartedNodeGivesNoVotes => Some("L1"),
+            Self::LeaderClockRunsSlow => Some("L2"),
+            Self::VotesDeposeALeader => Some("L3"),
+            Self::NewLeaderCountsLate => Some("L4"),
+            Self::NodeRenewsForTheDead | Self::EndedIdsStay => Some("L5"),
+            _ => None,
+        }
+    }
 }
 
 /// What else is tried of a mended cluster.

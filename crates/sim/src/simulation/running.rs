@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leasehold_client::Random;
+use leasehold_core::Settings;
 use leasehold_disk::{BootId, Disk, RecordStream, StreamOptions};
 use leasehold_raft::{Execution, Limits, Member, NodeConfig};
 use tokio::sync::mpsc;
@@ -43,6 +44,7 @@ impl World {
             network,
             reporter,
             plant: plan.plant,
+            started_before: machine.boots > 1,
             look_every: plan.look_every,
         };
         process::spawn_in(pid, machine::run(boot));
@@ -168,6 +170,11 @@ fn node_config(plan: &Plan, id: u64) -> NodeConfig {
         limits: plan.limits.clone(),
         snapshots: plan.snapshots.clone(),
         execution: Execution::Tasks { sync: plan.sync },
-        settings: plan.settings.clone(),
+        settings: match plan.plant {
+            Some(Plant::EndedIdsStay) => {
+                Settings { ended_memory_ms: 3_600_000, ..plan.settings.clone() }
+            }
+            _ => plan.settings.clone(),
+        },
     }
 }

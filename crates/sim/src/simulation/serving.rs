@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::network::{Knock, Network, PipeEnd, Place};
 use super::plan::Plant;
-use super::process::SimProcesses;
+use super::process::{self, SimProcesses};
 use super::seen::ReadSeen;
 
 /// A client opens a connection.
@@ -192,15 +192,37 @@ impl Serving {
         }
     }
 
-    /// Only the client ends its claims; unless this bug is planted.
-    fn closed(&self) {
-        if self.plant == Some(Plant::NodeCancelsWhenAConnectionBreaks) {
-            for request in &self.known {
-                if let Ok(proposal) = self.node.propose(Proposed::Cancel { request: *request }) {
-                    drop(proposal);
+    /// Only the client ends its claims, and only the client keeps them; unless a bug is planted.
+    fn closed(self) {
+        match self.plant {
+            Some(Plant::NodeCancelsWhenAConnectionBreaks) => {
+                for request in self.known {
+                    drop(self.node.propose(Proposed::Cancel { request }));
                 }
             }
+            Some(Plant::NodeRenewsForTheDead) => {
+                let requests = self.known.into_iter().collect();
+                drop(SimProcesses::spawn(renew_for_ever(self.node, requests)));
+            }
+            _ => {}
         }
+    }
+}
+
+/// A planted bug: claims are renewed though nobody asked, until none is left.
+async fn renew_for_ever(node: Node<SimProcesses>, requests: Vec<RequestId>) {
+    loop {
+        let renew = Renew { tokens: Vec::new(), requests: requests.clone() };
+        let outcome = match node.propose(Proposed::Renew(renew)) {
+            Ok(proposal) => proposal.await,
+            Err(fault) => Err(fault),
+        };
+        if let Ok(Replicated::Renewed(items)) = outcome.map(|outcome| outcome.answer)
+            && items.iter().all(Result::is_err)
+        {
+            return;
+        }
+        process::sleep(Duration::from_millis(300)).await;
     }
 }
 

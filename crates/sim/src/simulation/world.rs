@@ -205,8 +205,10 @@ impl World {
         };
         let start = Duration::from_millis(self.chance.u64(0..100_000_000));
         let mut rates = [self.chance.i64(-most..=most), self.chance.i64(-most..=most)];
-        if self.plan.plant == Some(Plant::LeaderClockRunsFast) && matches!(place, Place::Node(_)) {
-            rates = [500_000; 2];
+        match (self.plan.plant, place) {
+            (Some(Plant::LeaderClockRunsFast), Place::Node(_)) => rates = [500_000; 2],
+            (Some(Plant::LeaderClockRunsSlow), Place::Node(_)) => rates = [-500_000; 2],
+            _ => {}
         }
         let counts_sleep = self.plan.plant != Some(Plant::HolderForgetsSuspension);
         MachineClocks::new(start, rates[0], rates[1], counts_sleep)

@@ -1,4 +1,5 @@
-//! `leasehold-sim plants`: whether every known bug is noticed, and by which oracle.
+//! `leasehold-sim plants`: whether every known bug is noticed, and by which oracle: where a bug
+//! is planted for one of them, by that one.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &PlantsArgs) -> ExitCode {
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
-/// A seed that notices the bug, and what it says.
+/// A seed that notices the bug by the oracle it is planted for, and what it says.
 fn first_noticed(args: &PlantsArgs, plant: Plant) -> Option<(u64, String)> {
     let done = AtomicBool::new(false);
     let look = |seed| {
@@ -63,7 +64,9 @@ fn first_noticed(args: &PlantsArgs, plant: Plant) -> Option<(u64, String)> {
             return None;
         }
         let options = Options { seed, plant: Some(plant), ..Options::default() };
+        let aim = plant.aims_at().unwrap_or_default();
         let noticed = simulation::run(&options).violation;
+        let noticed = noticed.filter(|violation| violation.oracle.starts_with(aim));
         done.fetch_or(noticed.is_some(), Ordering::Relaxed);
         noticed
     };

@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use leasehold_core::{Answer, Command};
-use leasehold_types::Standing;
+use leasehold_core::Command;
+use leasehold_types::RequestId;
 
 use super::super::oracles::Violation;
 use super::super::plan::FaultClass;
 use super::super::process::{self, true_time};
 use super::super::world::World;
-use super::{broken, claim};
+use super::{ANSWER_WITHIN, broken, claim};
 
 const STEP: Duration = Duration::from_millis(10);
 const RESOURCE: &str = "world/dead";
@@ -29,11 +29,13 @@ impl World {
         let changes_before = self.leaderships();
         let mut leaderless = Duration::ZERO;
         let mut hand_over_at = true_time() + self.between_elections();
+        let mut waiting = false;
         loop {
-            if let Some(Answer::Claim(claim)) = self.ask(Command::Acquire(waits.clone())).await?
-                && let Standing::Held { .. } = claim.standing
-            {
-                break;
+            // Only once: every question is a stamp, and it is those of an idle cluster that count.
+            match waiting {
+                false => waiting = self.ask(Command::Acquire(waits.clone())).await?.is_some(),
+                true if self.holds(waits.request).await? => break,
+                true => {}
             }
             let before = true_time();
             self.live_until(before + STEP).await?;
@@ -61,6 +63,15 @@ impl World {
         let trial = if elections { "dead holders through elections" } else { "dead holders" };
         self.figures.count(trial);
         self.answered(Command::Cancel { request: waits.request }).await
+    }
+
+    /// Whether the state of the leader says so.
+    async fn holds(&mut self, request: RequestId) -> Result<bool, Violation> {
+        let Some(leader) = self.leader() else { return Ok(false) };
+        let asked = async move { leader.query(|state| state.get(RESOURCE)).await };
+        let answer = self.while_living(asked, true_time() + ANSWER_WITHIN).await?;
+        let view = answer.and_then(Result::ok).flatten();
+        Ok(view.is_some_and(|view| view.lease.request == request))
     }
 
     fn between_elections(&self) -> Duration {
