@@ -172,6 +172,14 @@ impl Network {
         self.state().doors.remove(&Place::Node(node));
     }
 
+    /// Lets go of whoever can be reached: they can reach this network, so neither would ever be dropped.
+    pub(crate) fn forget_everybody(&self) {
+        let mut state = self.state();
+        let forgotten = (std::mem::take(&mut state.peers), std::mem::take(&mut state.doors));
+        drop(state);
+        drop(forgotten);
+    }
+
     /// A process listens for connections from now on.
     pub(crate) fn listen(&self, at: Place, pid: Pid) -> mpsc::UnboundedReceiver<Knock> {
         let (door, knocks) = mpsc::unbounded_channel();

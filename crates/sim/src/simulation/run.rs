@@ -58,6 +58,7 @@ pub fn run(options: &Options) -> Ended {
             let mut world = World::new(plan, Story::new(trace));
             let violation = world.run().await.err().or_else(panics::noticed);
             world.figures.simulated = true_time();
+            world.network.forget_everybody();
             let story = world.story.shortened();
             (violation, std::mem::take(&mut world.figures), world.story.hash(), story)
         })
