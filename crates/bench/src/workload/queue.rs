@@ -1,0 +1,14 @@
+//! `queue`: a long line for one resource, as long as there are clients.
+//!
+//! The same operations as `handover`; what is asked is whether a hand-over takes longer when the line is
+//! long. The warm-up must be long enough for all clients to have joined the line: whoever measures ten
+//! thousand looks at `wait`, which is the line's length times the hand-over.
+
+use super::handover;
+use crate::Error;
+use crate::figures::Measured;
+use crate::run::Run;
+
+pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
+    handover::contend(run).await
+}
