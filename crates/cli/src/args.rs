@@ -38,7 +38,7 @@ pub(crate) struct Common {
     #[arg(long, global = true, env = "LEASEHOLD_STORE", value_name = "HOST:PORT")]
     pub(crate) store: Option<String>,
 
-    /// For scripts (text) or for programs (one JSON object a line)
+    /// For scripts (text), for programs (json: one object a line), or figures (csv: only bench)
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORM")]
     pub(crate) output: Format,
 
@@ -65,6 +65,7 @@ pub(crate) enum Verb {
     Status(verbs::status::StatusArgs),
     Dev(verbs::dev::DevArgs),
     Demo(verbs::demo::DemoArgs),
+    Bench(verbs::bench::BenchArgs),
     Server(verbs::server::ServerArgs),
     Store(verbs::store::StoreArgs),
     Completions(verbs::completions::CompletionsArgs),

@@ -1,5 +1,5 @@
-//! The `leasehold` command: daemons, a development cluster, a demonstration, and every call of the
-//! lease cluster and the store for scripts.
+//! The `leasehold` command: daemons, a development cluster, a demonstration, a benchmark, and every call
+//! of the lease cluster and the store for scripts.
 //!
 //! Reading order: [`args`], [`exit`], [`output`], one file a verb in [`verbs`]; then [`lock`], which
 //! runs a command under a lease, [`supervise`], which runs a whole cluster, and [`demo`].

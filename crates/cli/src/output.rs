@@ -14,6 +14,8 @@ pub(crate) enum Format {
     Text,
     /// One object a line.
     Json,
+    /// Comma-separated values with a header; only of figures (`bench`).
+    Csv,
 }
 
 /// Something to print. Its JSON is its `Serialize`, and its field names are part of the interface.
@@ -26,7 +28,7 @@ impl Format {
     /// Prints one thing on stdout.
     pub(crate) fn show(self, shown: &impl Show) -> Result<(), Failure> {
         let text = match self {
-            Self::Text => shown.text(),
+            Self::Text | Self::Csv => shown.text(),
             Self::Json => serde_json::to_string(shown).map_err(Failure::because)?,
         };
         if text.is_empty() { Ok(()) } else { print_line(&text) }
@@ -35,7 +37,7 @@ impl Format {
     /// Tells on stderr why a verb did not do what it was asked.
     pub(crate) fn complain(self, failure: &Failure) {
         let line = match self {
-            Self::Text => format!("leasehold: {failure}"),
+            Self::Text | Self::Csv => format!("leasehold: {failure}"),
             Self::Json => serde_json::json!({
                 "error": failure.message,
                 "reason": failure.reason,

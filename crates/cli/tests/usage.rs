@@ -4,7 +4,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "acquire",
     "renew",
     "release",
@@ -16,6 +16,7 @@ const VERBS: [&str; 14] = [
     "status",
     "dev",
     "demo",
+    "bench",
     "server",
     "store",
     "completions",
@@ -69,7 +70,7 @@ fn every_verb_explains_itself_with_an_example() {
 
 #[test]
 fn bad_usage_exits_2_and_says_what_is_missing() {
-    let table: [(&[&str], &str); 15] = [
+    let table: [(&[&str], &str); 27] = [
         (&[], "Usage"),
         (&["no-such-verb"], "no-such-verb"),
         (&["acquire"], "<NAME>"),
@@ -85,6 +86,18 @@ fn bad_usage_exits_2_and_says_what_is_missing() {
         (&["data", "put", "r", "k", "v", "--sequence", "-1"], "--sequence <SEQUENCE>"),
         (&["watch", "--after", "-1"], "--after <REVISION>"),
         (&["acquire", "r", "--ttl", "-5s"], "--ttl <DURATION>"),
+        (&["bench"], "<WORKLOAD>"),
+        (&["bench", "no-such-workload"], "failover"),
+        (&["bench", "pair", "--over", "telepathy"], "unary"),
+        (&["bench", "pair", "--clients", "0"], "--clients"),
+        (&["bench", "pair", "--rate", "fast"], "--rate"),
+        (&["bench", "pair", "--duration", "0s"], "more than 0"),
+        (&["bench", "pair", "failover", "--rate", "10"], "failover: has no open loop"),
+        (&["bench", "pair", "--resources", "3"], "--resources: pair: 64 clients"),
+        (&["bench", "floor", "--data-dir", "/no/such/folder"], "--data-dir /no/such/folder"),
+        (&["bench", "floor", "--json", "/no/such/folder/file"], "--json /no/such/folder/file"),
+        (&["--endpoints", "127.0.0.1:9", "bench", "failover"], "unset LEASEHOLD_ENDPOINTS"),
+        (&["--output", "csv", "status"], "only bench"),
     ];
     for (arguments, named) in table {
         let output = leasehold(arguments);
@@ -96,12 +109,13 @@ fn bad_usage_exits_2_and_says_what_is_missing() {
 #[test]
 fn a_value_that_its_field_does_not_allow_exits_2_and_names_the_field() {
     let long = "n".repeat(257);
-    let table: [(&[&str], &str); 5] = [
+    let table: [(&[&str], &str); 6] = [
         (&["--endpoints", "127.0.0.1:9", "acquire", ""], "resource"),
         (&["--endpoints", "127.0.0.1:9", "acquire", &long], "resource"),
         (&["--endpoints", "127.0.0.1:9", "acquire", "r", "--ttl", "25h"], "ttl"),
         (&["--endpoints", "127.0.0.1:9", "renew", "r", "--token", "0"], "token"),
         (&["--endpoints", "nowhere", "get", "r"], "endpoints"),
+        (&["--endpoints", "nowhere", "bench", "pair"], "endpoints"),
     ];
     for (arguments, field) in table {
         let output = leasehold(arguments);
@@ -112,7 +126,10 @@ fn a_value_that_its_field_does_not_allow_exits_2_and_names_the_field() {
 
 #[test]
 fn a_cluster_that_is_not_there_exits_69_within_the_timeout() {
-    for verb in [&["acquire", "r"][..], &["get", "r"], &["status"], &["lock", "r", "--", "true"]] {
+    let lock = ["lock", "r", "--", "true"];
+    for verb in
+        [&["acquire", "r"][..], &["get", "r"], &["status"], &lock, &["bench", "pair", "floor"]]
+    {
         let common = ["--endpoints", "127.0.0.1:9", "--timeout", "300ms"];
         let output = leasehold(&[&common, verb].concat());
         assert_eq!(code(&output), Some(69), "{verb:?}: {output:?}");

@@ -85,7 +85,7 @@ impl Timeline {
     /// A chapter begins.
     pub(crate) fn chapter(&self, title: &str) -> Result<(), Failure> {
         match self.format {
-            Format::Text => print_line(&format!("\n{}", self.paint("1", title))),
+            Format::Text | Format::Csv => print_line(&format!("\n{}", self.paint("1", title))),
             Format::Json => Ok(()),
         }
     }
@@ -94,7 +94,7 @@ impl Timeline {
     pub(crate) fn tell(&self, who: Who, what: &str) -> Result<(), Failure> {
         let line = Line { elapsed_ms: crate::output::ms(self.start.elapsed()), who, what };
         match self.format {
-            Format::Text => print_line(&self.paint(who.colour(), &line.text())),
+            Format::Text | Format::Csv => print_line(&self.paint(who.colour(), &line.text())),
             Format::Json => self.format.show(&line),
         }
     }
@@ -102,7 +102,9 @@ impl Timeline {
     /// What it all came to.
     pub(crate) fn sum_up(&self, shown: &[String]) -> Result<(), Failure> {
         match self.format {
-            Format::Text => shown.iter().try_for_each(|fact| print_line(&format!("  * {fact}"))),
+            Format::Text | Format::Csv => {
+                shown.iter().try_for_each(|fact| print_line(&format!("  * {fact}")))
+            }
             Format::Json => print_line(&serde_json::json!({ "shown": shown }).to_string()),
         }
     }

@@ -227,7 +227,7 @@ impl Store<'_> {
             return Err(Failure::new(OTHER, "NO_SUCH_KEY", message));
         };
         match self.common.output {
-            Format::Text => print_bytes(&entry.value)?,
+            Format::Text | Format::Csv => print_bytes(&entry.value)?,
             Format::Json => Format::Json.show(&Stored::from(entry))?,
         }
         Ok(Exit::Done)

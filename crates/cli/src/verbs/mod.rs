@@ -1,6 +1,7 @@
 //! One file a verb: its arguments, its help, what it prints, and how it runs.
 
 pub(crate) mod acquire;
+pub(crate) mod bench;
 mod claim;
 pub(crate) mod completions;
 pub(crate) mod daemon;
@@ -22,6 +23,7 @@ use std::future::Future;
 use crate::args::{Cli, Verb};
 use crate::exit::{Exit, Failure};
 use crate::lock::{gate, watchdog};
+use crate::output::Format;
 use crate::wrong_address::{of_cluster, of_store};
 use crate::{demo as play, logging};
 
@@ -31,6 +33,9 @@ const CLIENT_LOG: &str = "error";
 /// Runs the verb.
 pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
     let Cli { common, verb } = cli;
+    if common.output == Format::Csv && !matches!(verb, Verb::Bench(_)) {
+        return Err(Failure::usage("--output csv is for figures, and only bench has any"));
+    }
     let log = common.log.as_deref();
     match verb {
         Verb::Acquire(args) => client(log, of_cluster(&common, acquire::run(&common, &args))),
@@ -43,6 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Data(args) => client(log, of_store(&common, data::run(&common, &args))),
         Verb::Status(args) => client(log, status::run(&common, &args)),
         Verb::Dev(args) => client(log, dev::run(&common, &args)),
+        Verb::Bench(args) => bench::start(&common, &args),
         Verb::Demo(args) => client(log, demo::run(&common, &args)),
         Verb::Actor(args) => client(log, play::actor::run(&common, &args)),
         Verb::Server(args) => server::run(&args, log),
@@ -59,7 +65,15 @@ fn client(
     log: Option<&str>,
     verb: impl Future<Output = Result<Exit, Failure>>,
 ) -> Result<Exit, Failure> {
+    client_on(&mut tokio::runtime::Builder::new_current_thread(), log, verb)
+}
+
+/// The same, on a runtime made as the verb wants it.
+fn client_on(
+    runtime: &mut tokio::runtime::Builder,
+    log: Option<&str>,
+    verb: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
     logging::start(log.unwrap_or(CLIENT_LOG), logging::Lines::Text)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Failure::because)?.block_on(verb)
+    runtime.enable_all().build().map_err(Failure::because)?.block_on(verb)
 }

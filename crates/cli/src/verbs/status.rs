@@ -141,7 +141,7 @@ type Addressed<'a> = (&'a String, &'a Result<NodeReport, String>);
 
 fn show_nodes(format: Format, nodes: &[Addressed<'_>]) -> Result<(), Failure> {
     match format {
-        Format::Text => print_line(&table(nodes)),
+        Format::Text | Format::Csv => print_line(&table(nodes)),
         Format::Json => nodes.iter().try_for_each(|(address, asked)| {
             Format::Json.show(&Node {
                 kind: "node",
