@@ -16,11 +16,13 @@ mod counters;
 mod eio;
 mod judge;
 mod nemesis;
+mod power;
 mod prerequisites;
 mod profile;
 mod rig;
 mod run;
 mod tally;
+mod traced;
 mod verdict;
 
 use std::error::Error;
@@ -55,6 +57,8 @@ enum Verb {
     Run(run::RunArgs),
     /// Fails every sync of a node and of a store once (needs strace besides)
     Eio(eio::EioArgs),
+    /// Cuts the power of a node and of a store at every flush (needs strace besides)
+    Power(power::PowerArgs),
     /// One client of a run
     #[command(hide = true)]
     Client(client::ClientArgs),
@@ -86,9 +90,12 @@ async fn run(verb: Verb) -> Outcome<bool> {
             until_interrupted(run::run(args)).await
         }
         Verb::Eio(args) => {
-            let tools: Vec<_> = NETWORK.iter().chain(&[("strace", "strace")]).copied().collect();
-            prerequisites::check(&tools)?;
+            prerequisites::check(STRACE)?;
             until_interrupted(eio::run(args)).await
+        }
+        Verb::Power(args) => {
+            prerequisites::check(STRACE)?;
+            until_interrupted(power::run(args)).await
         }
         Verb::Client(args) => client::run(args).await.map(|()| true),
     }
@@ -96,6 +103,8 @@ async fn run(verb: Verb) -> Outcome<bool> {
 
 const NETWORK: &[(&str, &str)] =
     &[("ip", "iproute2"), ("nft", "nftables"), ("setpriv", "util-linux")];
+const STRACE: &[(&str, &str)] =
+    &[("ip", "iproute2"), ("nft", "nftables"), ("setpriv", "util-linux"), ("strace", "strace")];
 
 /// Dropping the run is what cleans up, so an interrupt must not end the process at once.
 async fn until_interrupted(run: impl Future<Output = Outcome<bool>>) -> Outcome<bool> {

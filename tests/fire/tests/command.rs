@@ -9,7 +9,7 @@ fn fire(arguments: &[&str]) -> Output {
 
 #[test]
 fn without_what_it_needs_there_is_no_verdict_and_it_says_what_is_missing() {
-    for verb in [&["run", "--profile", "ci"][..], &["eio"][..]] {
+    for verb in [&["run", "--profile", "ci"][..], &["eio"][..], &["power"][..]] {
         let arguments = [verb, &["--binary", "/nowhere/leasehold"]].concat();
         let output = fire(&arguments);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

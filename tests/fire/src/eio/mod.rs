@@ -5,22 +5,18 @@
 //! disk that works, know everything that it had acknowledged. strace puts the error in; it counts the
 //! calls of each thread by itself, so one run may see it more than once.
 
-mod script;
-mod trace;
+mod errors;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process};
-
-use crate::rig::cluster::{Cluster, Machine, Size};
+use crate::rig::cluster::Machine;
 use crate::rig::network::Network;
 use crate::tally::Tally;
+use crate::traced::script::{Script, Sent};
+use crate::traced::{self, ALONE, PATIENCE};
 use crate::{Outcome, verdict};
-use script::{Script, Sent};
 
-/// Longest time until a daemon serves, or has stopped.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// With so many complaints there is nothing more to learn.
 const COMPLAINTS_MAX: usize = 3;
 /// More calls than any thread makes in a script: a script that does not end is a mistake of ours.
@@ -48,8 +44,7 @@ pub(crate) async fn run(args: EioArgs) -> Outcome<bool> {
     let binary = std::fs::canonicalize(&args.binary)
         .map_err(|error| format!("{}: {error}", args.binary.display()))?;
     let directory = verdict::Directory::new(args.directory.as_deref())?;
-    let size = Size { nodes: 1, stores: 1, clients: 0, snapshot_entries: 8 };
-    let network = Network::create(size.hosts())?;
+    let network = Network::create(ALONE.hosts())?;
     let (mut tally, mut complaints) = (Tally::default(), Vec::new());
     let started = Instant::now();
     for script in [Script::Lease, Script::Store] {
@@ -57,14 +52,9 @@ pub(crate) async fn run(args: EioArgs) -> Outcome<bool> {
         loop {
             let below = directory.path().join(format!("{script:?}-{call}"));
             std::fs::create_dir_all(&below)?;
-            let cluster = Cluster::prepare(size, &network, &below, &binary)?;
-            let machine = match script {
-                Script::Lease => cluster.nodes.into_iter().next(),
-                Script::Store => cluster.stores.into_iter().next(),
-            };
             let mut trial = Trial {
                 network: &network,
-                machine: machine.ok_or("a cluster of one has one")?,
+                machine: traced::machine_for(script, &network, &below, &binary)?,
                 script,
                 trace: below.join("strace.log"),
                 call,
@@ -99,11 +89,14 @@ struct Trial<'a> {
 impl Trial<'_> {
     /// Gives how often the error was put in.
     async fn run(&mut self, tally: &mut Tally, complaints: &mut Vec<String>) -> Outcome<u64> {
-        let command = trace::command(self.network, &self.machine, &self.trace, self.call);
+        // Each thread's n-th fsync, and n-th fdatasync.
+        let inject = format!("inject=fsync,fdatasync:error=EIO:when={}", self.call);
+        let options = ["-e", "trace=fsync,fdatasync", "-e", &inject];
+        let command = traced::command(self.network, &self.machine, &self.trace, &options);
         self.machine.daemon.start(command)?;
         let address = self.script.address(&self.machine);
         let sent = self.script.play(&address, &mut self.machine.daemon, PATIENCE).await?;
-        let errors = trace::errors(&self.trace)?;
+        let errors = errors::errors(&self.trace)?;
         let title = format!("{:?}, sync {}", self.script, self.call);
         if let Some(first) = errors.iter().min() {
             tally.add("failed syncs", errors.len() as u64);
@@ -121,7 +114,7 @@ impl Trial<'_> {
                 complaints.push(format!("{title}: it went on after the error\n{words}"));
             }
         }
-        self.end().await?;
+        traced::end(&mut self.machine).await?;
         self.machine.start(self.network)?;
         match self.script.read_back(&address, &sent, PATIENCE).await {
             Ok(lost) => complaints.extend(lost.into_iter().map(|lost| format!("{title}: {lost}"))),
@@ -133,19 +126,6 @@ impl Trial<'_> {
         tally.add("read back", sent.iter().filter(|one| one.acknowledged).count() as u64);
         self.machine.kill()?;
         Ok(errors.len() as u64)
-    }
-
-    /// Kills what strace traces, and strace: in that order, or the first would outlive the second.
-    async fn end(&mut self) -> Outcome<()> {
-        let traced = self.machine.daemon.pid().and_then(trace::traced);
-        if let Some(traced) = traced {
-            kill_process(traced, Signal::KILL)?;
-            let deadline = Instant::now() + PATIENCE;
-            while self.machine.daemon.ended_by_itself()?.is_none() && Instant::now() < deadline {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        }
-        self.machine.kill().map(|_| ())
     }
 
     async fn has_stopped(&mut self) -> Outcome<bool> {
