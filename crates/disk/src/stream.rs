@@ -135,9 +135,15 @@ impl RecordStream {
         Ok((stream, records, report))
     }
 
+    /// The number of the newest group; it and all before it are synced. Groups are counted from the
+    /// first of the disk on, through all segments, and a start finds at least as many as were synced.
+    pub const fn synced_group(&self) -> u64 {
+        self.last_group
+    }
+
     /// Appends `records` as one group: all of them are durable when this returns `Ok`. After a crash
     /// before that, all of them are there or none. An empty group does nothing but, with `seal`,
-    /// seal what is there.
+    /// seal what is there: so one more group is synced than before, unless there is nothing at all.
     ///
     /// When the group starts a segment, `carry` is called and its records are put first: the
     /// caller's summary (say current vote, purge point, committed) of everything appended before, so
@@ -158,8 +164,10 @@ impl RecordStream {
         seal: bool,
     ) -> Result<GroupPosition, AppendError> {
         records.iter().try_for_each(check_bounds)?;
-        self.latching(|stream| stream.roll_if_full(records))?;
-        let carried = match self.segment.is_empty() && !records.is_empty() {
+        if !records.is_empty() {
+            self.latching(|stream| stream.roll_if_full(records))?;
+        }
+        let carried = match self.segment.is_empty() && (seal || !records.is_empty()) {
             true => carry(),
             false => Vec::new(),
         };

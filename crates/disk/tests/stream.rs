@@ -3,6 +3,7 @@
 
 mod support;
 
+use bytes::Bytes;
 use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{AppendError, DiskFault, GroupPosition, OwnedRecord, RecordRef, RecordStream};
 use support::{DISK_ID, append, open, payloads, small};
@@ -201,4 +202,55 @@ fn a_stream_of_another_disk_is_refused() {
     let expected_text =
         format!("stream-manifest belongs to disk {DISK_ID}, not to this disk {}", options.disk_id);
     assert!(refused.to_string().starts_with(&expected_text), "{refused}");
+}
+
+#[test]
+fn as_many_groups_as_were_synced_are_found_at_every_later_start_whatever_happens_in_between() {
+    let (mut lives, mut torn, mut removed) = (0, 0, 0);
+    for seed in 0..150 {
+        let disk = FakeDisk::new(seed);
+        let mut synced = 0;
+        for life in 0..12 {
+            // Some starts are interrupted as well.
+            disk.lose_power_at(1 + (seed * 7 + life * 13) % 40);
+            if let Ok((mut stream, _, report)) = support::try_open(&disk) {
+                assert!(stream.synced_group() >= synced, "seed {seed} life {life}");
+                lives += 1;
+                torn += u64::from(report.torn.is_some());
+                synced = live(&mut stream, seed + life, &mut removed);
+            }
+            match life % 2 {
+                0 => disk.tear(),
+                _ => disk.crash(),
+            }
+        }
+    }
+    assert!(lives > 1_000 && torn > 15 && removed > 50, "{lives} {torn} {removed}");
+}
+
+/// Appends, seals and removes until the power goes; how many groups were synced.
+fn live(stream: &mut RecordStream, salt: u64, removed: &mut u64) -> u64 {
+    let large = "x".repeat(9_000);
+    for n in salt.. {
+        let before = stream.synced_group();
+        let records = match n % 5 {
+            0 => vec![],
+            1 => vec![large.as_str()],
+            _ => vec!["a", "b"],
+        };
+        let group: Vec<_> =
+            records.iter().map(|text| RecordRef { kind: 7, payload: text.as_bytes() }).collect();
+        let carry = || vec![OwnedRecord { kind: 8, payload: Bytes::from_static(b"so far") }];
+        let seal = n % 3 == 0;
+        let Ok(position) = stream.append_group(&group, carry, seal) else {
+            return stream.synced_group();
+        };
+        let grew = !group.is_empty() || seal;
+        assert_eq!(stream.synced_group() > before, grew, "one more for whoever waited for one");
+        match stream.remove_segments_before(position) {
+            Ok(segments) => *removed += segments,
+            Err(_) => return stream.synced_group(),
+        }
+    }
+    unreachable!("the power goes")
 }
