@@ -19,7 +19,10 @@ pub fn check(bytes: &[u8]) {
     let Some((kind, body)) = bytes.split_first() else { return };
     match kind % 8 {
         0 => read(body, append),
-        1 => read(body, |raw| back(raw, fuzz::append_reply)),
+        // How far a peer has come is for the gatekeeper.
+        1 => read(body, |raw| {
+            back(pb::AppendReply { reached: 0, ..raw }, fuzz::append_reply)
+        }),
         2 => read(body, |raw| back(raw, fuzz::vote_request)),
         3 => read(body, |raw| back(raw, fuzz::vote_reply)),
         4 => read(body, |raw| back(raw, fuzz::transfer_request)),
@@ -80,6 +83,8 @@ fn every_voter_is_a_member(members: &pb::Membership) {
 /// Without what has several spellings, and without what is for the gatekeeper.
 fn without_spelling(mut request: pb::AppendRequest) -> pb::AppendRequest {
     request.known.clear();
+    request.others.clear();
+    request.reached = 0;
     for entry in request.entries.iter_mut().filter(|entry| is_membership(entry)) {
         entry.payload = Some(pb::entry::Payload::Membership(pb::Membership::default()));
     }

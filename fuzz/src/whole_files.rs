@@ -56,7 +56,7 @@ fn identity(payload: &[u8]) {
     const NODE: u64 = 7;
     let disk = holding("identity", payload);
     let (node, incarnation) = (number(payload, 0), number(payload, 24));
-    let past_end = 48 + past_bytes(incarnation);
+    let past_end = 56 + past_bytes(incarnation);
     let ours =
         node == NODE && incarnation > 0 && payload.get(past_end..) == Some(CLUSTER.as_bytes());
     let boot = |of: u8| BootId([of; 16]);
@@ -68,9 +68,11 @@ fn identity(payload: &[u8]) {
             assert_eq!(claimed.disk_id.0[..], payload[8..24]);
             assert_eq!(claimed.boot_id, boot(1));
             let past = claimed.past.bytes();
-            let (before, last) = past.split_at(past.len() - 4);
-            assert!(payload[48..past_end].ends_with(before));
-            assert_eq!(last, crc32c::crc32c(&payload[32..48]).to_le_bytes());
+            let (before, last) = past.split_at(past.len() - 12);
+            assert!(payload[56..past_end].ends_with(before));
+            assert_eq!(last[..4], crc32c::crc32c(&payload[32..48]).to_le_bytes());
+            assert_eq!(last[4..], payload[48..56]);
+            assert_eq!(claimed.recovered, Start::UNOPENED);
             disk.crash();
             let again = Identity::claim(&*disk.mount(), CLUSTER, NODE, DiskId([9; 16]), boot(2));
             let next = claimed.incarnation.checked_add(1);
@@ -84,22 +86,31 @@ fn identity(payload: &[u8]) {
     }
 }
 
-/// Four for each start before, up to 256 of them.
+/// Twelve for each start before, up to 128 of them.
 fn past_bytes(incarnation: u64) -> usize {
-    4 * usize::try_from(incarnation.saturating_sub(1)).map_or(256, |before| before.min(256))
+    12 * usize::try_from(incarnation.saturating_sub(1)).map_or(128, |before| before.min(128))
 }
 
-/// As somebody reads it who knows the format alone; `None` if something is left over or nobody can have started.
-fn entries(mut payload: &[u8]) -> Option<BTreeMap<u64, Start>> {
+/// Starts, and how far the stream of each had come.
+type Entries = BTreeMap<u64, (Start, u64)>;
+
+/// As somebody reads it who knows the format alone; `None` if something is left over, nobody can have
+/// started, or less was reached than was found.
+fn entries(mut payload: &[u8]) -> Option<Entries> {
     let mut read = BTreeMap::new();
     while !payload.is_empty() {
         let incarnation = number(payload, 24);
-        let (entry, rest) = payload.split_at_checked(48 + past_bytes(incarnation))?;
+        let (entry, rest) = payload.split_at_checked(64 + past_bytes(incarnation))?;
         let array = |at: usize| std::array::from_fn(|byte| entry[at + byte]);
-        let past = Past::read(incarnation, &entry[48..])?;
-        assert_eq!(past.bytes(), &entry[48..]);
+        let past = Past::read(incarnation, &entry[64..])?;
+        assert_eq!(past.bytes(), &entry[64..]);
         let (disk_id, boot_id) = (DiskId(array(8)), BootId(array(32)));
-        read.insert(number(entry, 0), Start { disk_id, incarnation, boot_id, past });
+        let (recovered, reached) = (number(entry, 48), number(entry, 56));
+        if recovered > reached {
+            return None;
+        }
+        let start = Start { disk_id, incarnation, boot_id, recovered, past };
+        read.insert(number(entry, 0), (start, reached));
         payload = rest;
     }
     Some(read)
@@ -114,30 +125,34 @@ fn peers(payload: &[u8]) {
     let expected = expected.expect("read by the program");
     assert_eq!(all(&memory), expected);
     // A start that is not later than what is remembered changes nothing; one after it is remembered, and
-    // one after another is not.
-    for (id, seen) in &expected {
+    // one after another, or one that found less than was reached, is not.
+    for (id, (seen, reached)) in &expected {
         let other = BootId([0xAB; 16]);
         let again = Start { boot_id: other, ..seen.clone() };
         assert_eq!(memory.admit(*id, again).is_ok(), seen.boot_id == other);
-        let with = |incarnation, boot_id, last: BootId| {
-            let past = seen.past.clone().and_then(last);
-            Start { incarnation, boot_id, past, ..seen.clone() }
+        let with = |incarnation, boot_id, last: BootId, recovered| {
+            let past = seen.past.clone().and_then(last, seen.recovered);
+            Start { incarnation, boot_id, recovered, past, ..seen.clone() }
         };
         if let Some(older) = seen.incarnation.checked_sub(1) {
-            assert!(memory.admit(*id, with(older, seen.boot_id, other)).is_err());
+            assert!(memory.admit(*id, with(older, seen.boot_id, other, *reached)).is_err());
         }
         let Some(later) = seen.incarnation.checked_add(1) else { continue };
-        let copied = memory.admit(*id, with(later, other, BootId([0xCD; 16])));
+        if let Some(less) = reached.checked_sub(1) {
+            assert!(memory.admit(*id, with(later, other, seen.boot_id, less)).is_err());
+        }
+        let copied = memory.admit(*id, with(later, other, BootId([0xCD; 16]), *reached));
         let same = crc32c::crc32c(&seen.boot_id.0) == crc32c::crc32c(&[0xCD; 16]);
         assert_eq!(copied.is_ok(), same);
-        assert!(memory.admit(*id, with(later, other, seen.boot_id)).is_ok());
+        assert!(memory.admit(*id, with(later, other, seen.boot_id, *reached)).is_ok());
     }
     disk.crash_keeping(|_| false);
     assert_eq!(all(&PeerMemory::open(disk.mount()).expect("as written")), all(&memory));
 }
 
-fn all(memory: &PeerMemory) -> BTreeMap<u64, Start> {
-    memory.seen().map(|(id, start)| (id, start.clone())).collect()
+fn all(memory: &PeerMemory) -> Entries {
+    let reached = |id| memory.reached(id).expect("it was seen").get();
+    memory.seen().map(|(id, start)| (id, (start.clone(), reached(id)))).collect()
 }
 
 /// A stream with a manifest that is not its own: refused unmodified, or every record is there.

@@ -9,7 +9,8 @@
 //!
 //! ```text
 //!  0  node id u64    8  disk id, 16 bytes   24  incarnation u64   32  boot id, 16 bytes
-//! 48  past, 4 bytes for each start before this one, the oldest kept first
+//! 48  recovered u64
+//! 56  past, 12 bytes for each start before this one, the oldest kept first
 //!     cluster id, the rest
 //! ```
 
@@ -27,8 +28,8 @@ use crate::start::{Past, Start};
 
 const FILE: &str = "identity";
 const CLUSTER_ID_BYTES_MAX: usize = 256;
-/// Node id, disk id, incarnation and boot id; past and cluster id follow.
-const FIXED_BYTES: usize = 48;
+/// Node id, disk id, incarnation, boot id and recovered; past and cluster id follow.
+const FIXED_BYTES: usize = 56;
 
 /// 128 random bits that name one data directory for as long as it lives. The caller brings the randomness.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,7 +71,7 @@ pub struct Identity {
     /// The node.
     pub node_id: u64,
     /// This start. The disk id is made at the first and never again, the incarnation is 1 there and
-    /// one more at every later start.
+    /// one more at every later start. How far the stream is comes with [`Identity::opened`].
     pub start: Start,
 }
 
@@ -147,13 +148,24 @@ impl Identity {
                 peers::make_empty(disk)?;
                 let cluster_id = cluster_id.to_owned();
                 let (disk_id, past) = (fresh_disk_id, Past::default());
-                let start = Start { disk_id, incarnation: 1, boot_id, past };
+                let recovered = Start::UNOPENED;
+                let start = Start { disk_id, incarnation: 1, boot_id, recovered, past };
                 Self { cluster_id, node_id, start }
             }
         };
         remove_temporaries(disk)?;
         replace_atomically(disk, FILE, &identity.encode())?;
         Ok(identity)
+    }
+
+    /// Notes, durably, how far the stream was when this run opened it. Before anything is appended to
+    /// it, and before any peer hears of this start: so every later start of this disk can say it.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn opened(&mut self, disk: &dyn Disk, recovered: u64) -> Result<(), DiskFault> {
+        self.start.recovered = recovered;
+        replace_atomically(disk, FILE, &self.encode())
     }
 
     fn claimed_again(
@@ -169,9 +181,10 @@ impl Identity {
         if self.node_id != node_id {
             return Err(IdentityError::OtherNode { configured: node_id, found: self.node_id });
         }
-        let Start { disk_id, incarnation, boot_id: last, past } = self.start;
+        let Start { disk_id, incarnation, boot_id: last, recovered, past } = self.start;
         let incarnation = incarnation.checked_add(1).ok_or(IdentityError::Exhausted)?;
-        let start = Start { disk_id, incarnation, boot_id, past: past.and_then(last) };
+        let (past, recovered) = (past.and_then(last, recovered), Start::UNOPENED);
+        let start = Start { disk_id, incarnation, boot_id, recovered, past };
         Ok(Self { start, ..self })
     }
 
@@ -181,6 +194,7 @@ impl Identity {
         bytes.extend_from_slice(&self.start.disk_id.0);
         bytes.extend_from_slice(&self.start.incarnation.to_le_bytes());
         bytes.extend_from_slice(&self.start.boot_id.0);
+        bytes.extend_from_slice(&self.start.recovered.to_le_bytes());
         bytes.extend_from_slice(self.start.past.bytes());
         bytes.extend_from_slice(self.cluster_id.as_bytes());
         bytes
@@ -198,7 +212,7 @@ impl Identity {
             .map_err(|_| damaged("its cluster id is not UTF-8"))?
             .to_owned();
         let (disk_id, boot_id) = (disk_id_at(fixed, 8), BootId(array_at(fixed, 32)));
-        let start = Start { disk_id, incarnation, boot_id, past };
+        let start = Start { disk_id, incarnation, boot_id, recovered: u64_at(fixed, 48), past };
         Ok(Self { cluster_id, node_id, start })
     }
 }

@@ -15,8 +15,8 @@ const OTHER_BOOT: BootId = BootId([4; 16]);
 
 /// A start after others that were all the run `BOOT`.
 fn start(disk_id: DiskId, incarnation: u64, boot_id: BootId) -> Start {
-    let past = (1..incarnation).fold(Past::default(), |past, _| past.and_then(BOOT));
-    Start { disk_id, incarnation, boot_id, past }
+    let past = (1..incarnation).fold(Past::default(), |past, _| past.and_then(BOOT, 0));
+    Start { disk_id, incarnation, boot_id, recovered: 0, past }
 }
 
 fn read(disk: &FakeDisk, name: &str) -> Option<Vec<u8>> {
@@ -127,11 +127,17 @@ fn a_disk_is_claimed_once_and_started_many_times() {
     for incarnation in 1..2 * STARTS_KEPT {
         let fresh = if incarnation == 1 { DISK } else { OTHER_DISK };
         let boot_id = BootId(u128::from(incarnation).to_le_bytes());
-        let claimed = Identity::claim(&*disk.mount(), "prod", 7, fresh, boot_id).unwrap();
-        let start = Start { disk_id: DISK, incarnation, boot_id, past: past.clone() };
+        let mut claimed = Identity::claim(&*disk.mount(), "prod", 7, fresh, boot_id).unwrap();
+        let recovered = Start::UNOPENED;
+        let start = Start { disk_id: DISK, incarnation, boot_id, recovered, past: past.clone() };
         let expected = Identity { cluster_id: "prod".into(), node_id: 7, start };
         assert_eq!(claimed, expected, "a later fresh disk id is not used, every run is kept");
-        past = past.and_then(boot_id);
+        // Not every run comes so far as to open the stream.
+        let recovered = if incarnation % 3 == 0 { Start::UNOPENED } else { incarnation };
+        if recovered == incarnation {
+            claimed.opened(&*disk.mount(), recovered).unwrap();
+        }
+        past = past.and_then(boot_id, recovered);
         disk.crash();
     }
 }
@@ -260,7 +266,9 @@ fn an_old_copy_is_refused_however_often_it_is_started_and_the_disk_itself_believ
     let mut claim = |disk: &FakeDisk| {
         runs += 1;
         let boot = BootId(u128::to_le_bytes(runs));
-        Identity::claim(&*disk.mount(), "prod", 2, DISK, boot).unwrap().start
+        let mut claimed = Identity::claim(&*disk.mount(), "prod", 2, DISK, boot).unwrap();
+        claimed.opened(&*disk.mount(), 0).unwrap();
+        claimed.start
     };
     for _ in 0..3 {
         claim(&disk);
@@ -284,6 +292,49 @@ fn an_old_copy_is_refused_however_often_it_is_started_and_the_disk_itself_believ
         claim(&disk);
     }
     assert_eq!(memory.admit(2, claim(&disk)).unwrap(), Admitted::Remembered);
+}
+
+#[test]
+fn a_copy_made_while_the_node_ran_is_refused_however_much_it_grows_and_the_refusal_is_durable() {
+    let disk = FakeDisk::new(1);
+    let mut runs = 0;
+    let mut open = |disk: &FakeDisk, recovered| {
+        runs += 1;
+        let boot = BootId(u128::to_le_bytes(runs));
+        let mut claimed = Identity::claim(&*disk.mount(), "prod", 2, DISK, boot).unwrap();
+        claimed.opened(&*disk.mount(), recovered).unwrap();
+        claimed.start
+    };
+    let peer = FakeDisk::new(2);
+    Identity::claim(&*peer.mount(), "prod", 7, OTHER_DISK, BOOT).unwrap();
+    let mut memory = PeerMemory::open(peer.mount()).unwrap();
+    memory.admit(2, open(&disk, 10)).unwrap();
+    let copy = disk.image();
+    memory.reached(2).unwrap().raise(25);
+    assert!(memory.is_due(2, 15) && !memory.is_due(2, 16));
+
+    let told = open(&copy, 24);
+    assert!(!memory.hear(2, told.clone()).unwrap());
+    let refused = memory.admit(2, told.clone()).unwrap_err();
+    let shorter = PeerRefused::ShorterLog { node_id: 2, presented: 24, remembered: 25 };
+    assert!(matches!(&refused, AdmitError::Refused(refused) if *refused == shorter), "{refused}");
+    assert!(
+        refused.to_string().contains("old copy") && refused.to_string().contains("put the disk")
+    );
+    // Whoever refused it once does so after its own power cut, and after the copy has grown.
+    peer.crash_keeping(|_| false);
+    let mut memory = PeerMemory::open(peer.mount()).unwrap();
+    for grown in [24, 25, 1_000] {
+        let refused = memory.admit(2, open(&copy, grown)).unwrap_err();
+        assert!(
+            matches!(&refused, AdmitError::Refused(refused) if *refused == shorter),
+            "{refused}"
+        );
+    }
+    // The disk itself has them all, though one of its runs never came to open the stream.
+    Identity::claim(&*disk.mount(), "prod", 2, DISK, OTHER_BOOT).unwrap();
+    assert_eq!(memory.admit(2, open(&disk, 25)).unwrap(), Admitted::Remembered);
+    assert_eq!(memory.reached(2).unwrap().get(), 25);
 }
 
 #[test]

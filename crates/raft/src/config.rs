@@ -50,6 +50,10 @@ pub struct Limits {
     pub segment_bytes: u64,
     /// Bytes by which a file of the log is zero-filled ahead.
     pub segment_step_bytes: u64,
+    /// Groups by which the log of a peer may grow until this node notes so, durably: so far back an old
+    /// copy of that peer's disk, made while it ran, is believed after this node was started again. A note
+    /// is one small file; at a thousand groups a second, the default makes one in four seconds.
+    pub groups_unnoted_max: u64,
 }
 
 impl Default for Limits {
@@ -68,6 +72,7 @@ impl Default for Limits {
             feed_lag_max: 4096,
             segment_bytes: DISK_DEFAULTS.segment_bytes,
             segment_step_bytes: DISK_DEFAULTS.step_bytes,
+            groups_unnoted_max: 4096,
         }
     }
 }
@@ -174,8 +179,11 @@ impl Limits {
             }
         }
         let (segment, step) = (self.segment_bytes, self.segment_step_bytes);
-        let least =
-            [("segment_step_bytes", step, 4 * KIB as u64), ("segment_bytes", segment, step)];
+        let least = [
+            ("segment_step_bytes", step, 4 * KIB as u64),
+            ("segment_bytes", segment, step),
+            ("groups_unnoted_max", self.groups_unnoted_max, 1),
+        ];
         for (field, got, least) in least {
             if got < least {
                 let allowed = format!("{least} or more");

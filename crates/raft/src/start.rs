@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use leasehold_clock::Clock;
 use leasehold_disk::{
-    ADVICE, Disk, DiskId, Identity, PeerMemory, StreamOptions, remove_temporaries,
+    ADVICE, Disk, DiskId, Identity, PeerMemory, Reached, StreamOptions, remove_temporaries,
 };
 use leasehold_types::BadField;
 use openraft::{Config, Raft};
@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, mpsc};
 use crate::barrier::{self, ReadPoints};
 use crate::directory::Directory;
 use crate::founder::Founder;
-use crate::log::{LogReader, LogStore, recover};
+use crate::log::{LogReader, LogStore, Sealer, recover};
 use crate::node::{Inner, Node};
 use crate::observer::Observer;
 use crate::peers::{Gatekeeper, Handler, NetworkFactory, Peers, QuorumGate};
@@ -88,7 +88,7 @@ impl<RT: AsyncRuntime> Node<RT> {
     pub async fn start_telling(
         feed: broadcast::Sender<Arc<Change>>,
         config: NodeConfig,
-        identity: Identity,
+        mut identity: Identity,
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         transport: Arc<dyn Transport>,
@@ -99,7 +99,6 @@ impl<RT: AsyncRuntime> Node<RT> {
         let memory = PeerMemory::open(disk.clone()).map_err(storage)?;
         let roster = Roster::default();
         let disk_id = identity.start.disk_id;
-        let gatekeeper = Arc::new(Gatekeeper::new(identity, memory, roster.clone()));
 
         let (progress, told) = watched(Progress::default());
         let outlets = Outlets { progress, feed: feed.clone(), roster: roster.clone() };
@@ -112,13 +111,19 @@ impl<RT: AsyncRuntime> Node<RT> {
             step_bytes: config.limits.segment_step_bytes,
             ..StreamOptions::new(disk_id)
         };
-        let recovered = recover(disk, options).map_err(storage)?;
+        let recovered = recover(disk.clone(), options).map_err(storage)?;
         tracing::info!(report = ?recovered.report, "the log was read back");
+        let reached = Reached::new(recovered.stream.synced_group());
+        identity.opened(&*disk, reached.get()).map_err(storage)?;
+        let note_every = config.limits.groups_unnoted_max;
+        let gatekeeper =
+            Gatekeeper::new(identity, reached.clone(), memory, roster.clone(), note_every);
+        let gatekeeper = Arc::new(gatekeeper);
         let (append_bytes_max, execution) = (config.limits.append_bytes_max, config.execution);
         let (store, ended) =
-            LogStore::<RT>::start(recovered, append_bytes_max, execution, roster.clone())
+            LogStore::<RT>::start(recovered, append_bytes_max, execution, roster.clone(), reached)
                 .map_err(storage)?;
-        let log = store.reader();
+        let (log, sealer) = (store.reader(), store.sealer());
 
         let peers = Arc::new(Peers::new(transport, gatekeeper.clone()));
         let gate = Arc::new(QuorumGate::new(&config.timing));
@@ -140,6 +145,7 @@ impl<RT: AsyncRuntime> Node<RT> {
             directory,
             raft,
             log,
+            sealer,
             peers,
             gatekeeper,
             roster,
@@ -158,6 +164,7 @@ struct Parts<RT: AsyncRuntime> {
     directory: Directory,
     raft: Raft<Types<RT>, StateMachine<RT>>,
     log: LogReader,
+    sealer: Sealer<RT>,
     peers: Arc<Peers>,
     gatekeeper: Arc<Gatekeeper>,
     roster: Roster,
@@ -170,7 +177,7 @@ struct Parts<RT: AsyncRuntime> {
 impl<RT: AsyncRuntime> Parts<RT> {
     /// Starts the node's tasks: the library's own, the proposer, the barriers, the observer.
     fn assemble(self, log_ended: crate::node::Ended) -> Node<RT> {
-        let Self { config, directory, raft, log, peers, gatekeeper, .. } = self;
+        let Self { config, directory, raft, log, sealer, peers, gatekeeper, .. } = self;
         let Self { roster, disk_id, clock, progress, feed, .. } = self;
         let heard = Arc::new(LeaderHeard::new(config.timing.election_max));
         let standing = StandingWatch::new(raft.server_metrics(), heard.clone(), directory);
@@ -187,6 +194,7 @@ impl<RT: AsyncRuntime> Parts<RT> {
             raft: raft.clone(),
             gatekeeper: gatekeeper.clone(),
             heard,
+            sealer,
             intake: intake.clone(),
             read_points: read_points.clone(),
             limits: config.limits.clone(),

@@ -128,7 +128,7 @@ pub trait PeerLink: Send + Sync + Debug + 'static {
 }
 
 /// Answers peers. [`crate::Node`] is the one implementation; a transport's far end calls it, and
-/// hands [`PeerHandler::facts`] back with every answer.
+/// hands [`PeerHandler::facts`], taken when the answer is ready, back with every answer.
 pub trait PeerHandler: Send + Sync + 'static {
     /// What this node says about itself.
     fn facts(&self) -> pb::Facts;

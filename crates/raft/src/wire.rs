@@ -119,6 +119,8 @@ pub(crate) fn append_to_wire<RT: AsyncRuntime>(
         entries: request.entries.into_iter().map(entry_to_wire).collect(),
         committed: request.leader_commit.map(log_id_to_wire),
         known: Vec::new(),
+        reached: 0,
+        others: Vec::new(),
     }
 }
 
@@ -150,7 +152,7 @@ pub(crate) fn append_reply_to_wire<RT: AsyncRuntime>(
         Err(StreamAppendError::Conflict(at)) => Outcome::Conflict(log_id_to_wire(at)),
         Err(StreamAppendError::HigherVote(vote)) => Outcome::HigherVote(vote_to_wire(&vote)),
     };
-    pb::AppendReply { outcome: Some(outcome) }
+    pb::AppendReply { outcome: Some(outcome), reached: 0 }
 }
 
 pub(crate) fn append_reply_from_wire<RT: AsyncRuntime>(

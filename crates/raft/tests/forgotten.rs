@@ -4,10 +4,10 @@ mod support;
 
 use std::time::Duration;
 
-use leasehold_disk::PeerMemory;
 use leasehold_disk::fake::FakeDisk;
+use leasehold_disk::{BootId, DiskId, Identity, PeerMemory, RecordStream, StreamOptions};
 use leasehold_raft::transport::PeerFault;
-use leasehold_raft::{Role, pb};
+use leasehold_raft::{Limits, Role, pb};
 use support::{BOUND, Cluster, Options, acquire, grant, try_ask, until};
 use tokio::time::timeout;
 
@@ -97,6 +97,8 @@ fn founding_entry(cluster: &Cluster, leader: u64, founded: &[pb::Facts]) -> pb::
         entries: vec![pb::Entry { log_id, payload }],
         committed: log_id,
         known: Vec::new(),
+        reached: 0,
+        others: Vec::new(),
     }
 }
 
@@ -243,6 +245,102 @@ async fn an_old_copy_of_a_disk_that_is_started_again_and_again_is_refused_all_th
     assert!(refused, "{answer:?}");
     cluster.start_node(leader).await;
     grant(cluster.node(leader), "after", 10_000).await;
+    cluster.shutdown().await;
+}
+
+/// Whether the disk of a node remembers enough to refuse a copy of another one's.
+fn would_refuse(cluster: &Cluster, node: u64, copied: u64, copy: &FakeDisk) -> bool {
+    let disk_id = cluster.node(copied).peer_handler().facts().disk_id;
+    let (mount, disk_id) = (copy.image().mount(), DiskId(disk_id[..].try_into().expect("an id")));
+    let claimed = Identity::claim(&*mount, "test", copied, disk_id, BootId([0xCC; 16]));
+    let mut claimed = claimed.expect("a copy of the disk of a node");
+    let opened = RecordStream::open(mount.clone(), StreamOptions::new(disk_id));
+    let (stream, _, _) = opened.expect("a copy of a whole log");
+    claimed.opened(&*mount, stream.synced_group()).expect("the disk is well");
+    let memory = PeerMemory::open(cluster.disks[&node].image().mount());
+    memory.expect("a memory").admit(copied, claimed.start).is_err()
+}
+
+#[tokio::test]
+async fn a_copy_made_while_the_node_ran_is_refused_by_the_leader_it_acknowledged_to() {
+    let mut cluster = Cluster::start(Options::default()).await;
+    let leader = cluster.leader().await;
+    cluster.settle().await;
+    let [copied, away] = cluster.others(leader)[..] else { panic!("three nodes") };
+    cluster.kill(away).await;
+    let copy = cluster.disks[&copied].image();
+    grant(cluster.node(leader), "acknowledged", 600_000).await;
+    cluster.kill(copied).await;
+    let forgot_nothing = cluster.disks.insert(copied, copy).expect("its disk");
+    cluster.start_node(copied).await;
+    let call =
+        pb::Call { from: Some(cluster.node(copied).peer_handler().facts()), to_node_id: leader };
+    let answer =
+        cluster.node(leader).peer_handler().read_index(call, pb::ReadIndexRequest {}).await;
+    let refused =
+        matches!(&answer, Err(PeerFault::NotBelieved { why }) if why.contains("old copy"));
+    assert!(refused, "{answer:?}");
+    // With the disk itself everything is well again.
+    cluster.kill(copied).await;
+    cluster.disks.insert(copied, forgot_nothing);
+    cluster.start_node(copied).await;
+    let leader = cluster.leader().await;
+    grant(cluster.node(leader), "after", 10_000).await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_copy_made_while_the_node_ran_is_refused_by_a_peer_that_was_only_told_and_started_again()
+{
+    let limits = Limits { groups_unnoted_max: 1, ..Limits::default() };
+    let mut cluster = Cluster::start(Options { limits, ..Options::default() }).await;
+    let leader = cluster.leader().await;
+    cluster.settle().await;
+    let [copied, told] = cluster.others(leader)[..] else { panic!("three nodes") };
+    let copy = cluster.disks[&copied].image();
+    cluster.net.cut(copied, told);
+    cluster.net.cut(told, copied);
+    grant(cluster.node(leader), "known to all", 600_000).await;
+    let noted = timeout(BOUND, async {
+        while !would_refuse(&cluster, told, copied, &copy) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    noted.await.expect("the leader tells its followers how far each other has come");
+    cluster.kill(told).await;
+    grant(cluster.node(leader), "acknowledged", 600_000).await;
+    cluster.kill(leader).await;
+    cluster.kill(copied).await;
+    cluster.disks.insert(copied, copy);
+    // However often it is started, and whatever it writes meanwhile.
+    for _ in 0..2 {
+        cluster.start_node(copied).await;
+        cluster.kill(copied).await;
+    }
+    cluster.start_node(copied).await;
+    cluster.start_node(told).await;
+    nobody_serves(&cluster).await;
+    cluster.start_node(leader).await;
+    grant(cluster.node(leader), "after", 10_000).await;
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_node_whose_power_is_cut_is_believed_however_much_it_had_acknowledged() {
+    let limits = Limits { groups_unnoted_max: 1, ..Limits::default() };
+    let mut cluster = Cluster::start(Options { limits, ..Options::default() }).await;
+    for round in 0..4 {
+        let leader = cluster.leader().await;
+        for n in 0..5 {
+            grant(cluster.node(leader), &format!("{round}/{n}"), 600_000).await;
+        }
+        let cut = 1 + (leader + round) % 3;
+        cluster.kill(cut).await;
+        cluster.disks[&cut].crash_keeping(|_| false);
+        cluster.start_node(cut).await;
+        cluster.leader().await;
+        cluster.settle().await;
+    }
     cluster.shutdown().await;
 }
 

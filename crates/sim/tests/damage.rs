@@ -45,10 +45,9 @@ fn an_old_copy_among_peers_that_forgot_is_noticed() {
     is_noticed(Plant::PeersForgotten);
 }
 
-/// If this ever fails, the section "What this cannot show" of `docs/faults.md` is out of date.
 #[test]
-fn a_copy_made_while_the_node_ran_is_what_nobody_can_refuse() {
-    is_noticed(Plant::LiveCopy);
+fn a_copy_made_while_the_node_ran_among_peers_that_forgot_how_far_it_had_come_is_noticed() {
+    is_noticed(Plant::ReachForgotten);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use leasehold_clock::MachineClock;
 use leasehold_disk::fake::FakeDisk;
-use leasehold_disk::{Disk, DiskId, MachineDisk, StreamOptions};
+use leasehold_disk::{Disk, DiskId, MachineDisk, Reached, StreamOptions};
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft_rt::AsyncRuntime;
@@ -28,7 +28,8 @@ fn build_on(disk: Arc<dyn Disk>, execution: Execution) -> (Store, Machine) {
     let recovered =
         recover(disk.clone(), StreamOptions::new(DiskId([7; 16]))).expect("an empty disk");
     let (store, _) =
-        LogStore::start(recovered, 1 << 20, execution, Roster::default()).expect("a writer");
+        LogStore::start(recovered, 1 << 20, execution, Roster::default(), Reached::default())
+            .expect("a writer");
     let (progress, feed) = (watched(Progress::default()).0, broadcast::channel(16).0);
     let outlets = Outlets { progress, feed, roster: Roster::default() };
     let machine =

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use leasehold_disk::fake::FakeDisk;
-use leasehold_disk::{DiskId, StreamOptions};
+use leasehold_disk::{DiskId, Reached, StreamOptions};
 use openraft::entry::EntryPayload;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft_rt::{AsyncRuntime, Oneshot};
@@ -123,7 +123,8 @@ async fn run_steps(disk: &FakeDisk, steps: &[Step]) -> usize {
     let Ok(recovered) = open(disk) else { return 0 };
     let execution = Execution::Tasks { sync: Duration::from_micros(1) };
     let (mut store, ended) =
-        Store::start(recovered, 1 << 20, execution, Roster::default()).expect("a writer");
+        Store::start(recovered, 1 << 20, execution, Roster::default(), Reached::default())
+            .expect("a writer");
     let mut durable = 0;
     for (place, step) in steps.iter().copied().enumerate() {
         match perform(&mut store, step).await {
@@ -214,6 +215,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
             1 << 20,
             execution,
             Roster::default(),
+            Reached::default(),
         )
         .expect("a writer");
         perform(&mut store, Step::Vote(1)).await.expect("the disk works");

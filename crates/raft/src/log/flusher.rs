@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use leasehold_disk::{GroupPosition, OwnedRecord, RecordRef, RecordStream};
+use leasehold_disk::{GroupPosition, OwnedRecord, Reached, RecordRef, RecordStream};
 use openraft::storage::IOFlushed;
 use openraft_rt::AsyncRuntime;
 use tokio::sync::{mpsc, oneshot};
@@ -86,16 +86,17 @@ const JOBS_MAX: usize = 1024;
 const GROUP_JOBS_MAX: usize = 256;
 
 /// Starts the writer. It ends when every sender is gone and what they sent is written; the receiver
-/// then resolves.
+/// then resolves. `reached` is raised by whatever is synced, before anybody is told.
 pub(crate) fn start<RT: AsyncRuntime>(
     stream: RecordStream,
     segments: Segments,
     summary: Summary,
+    reached: Reached,
     execution: Execution,
 ) -> io::Result<(mpsc::Sender<Job<RT>>, oneshot::Receiver<()>)> {
     let (jobs, queue) = mpsc::channel(JOBS_MAX);
     let (ended, end) = oneshot::channel();
-    let writer = Writer { stream, segments, summary, stopped: None };
+    let writer = Writer { stream, segments, summary, reached, stopped: None };
     match execution {
         Execution::Threads => {
             let run = move || {
@@ -141,6 +142,7 @@ struct Writer {
     stream: RecordStream,
     segments: Segments,
     summary: Summary,
+    reached: Reached,
     stopped: Option<StopReason>,
 }
 
@@ -175,6 +177,7 @@ impl Writer {
         let summary = self.summary;
         let position =
             self.stream.append_group(&group, || summary.records(), seal).map_err(stop_reason)?;
+        self.reached.raise(self.stream.synced_group());
         for record in records {
             self.summary.note(record);
         }

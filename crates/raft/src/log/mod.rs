@@ -21,4 +21,4 @@ mod recover;
 mod store;
 
 pub(crate) use recover::recover;
-pub(crate) use store::{LogReader, LogStore};
+pub(crate) use store::{LogReader, LogStore, Sealer};

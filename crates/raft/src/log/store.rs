@@ -5,6 +5,7 @@ use std::io;
 use std::ops::RangeBounds;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use leasehold_disk::Reached;
 use openraft::entry::EntryPayload;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
@@ -49,6 +50,34 @@ impl LogReader {
     }
 }
 
+/// Puts a group of its own behind whatever else was made durable.
+///
+/// What a node acknowledges must be covered by how far its stream has come, or an old copy of its disk
+/// that lacks it could not be told. A snapshot lies in a file beside the stream.
+pub(crate) struct Sealer<RT: AsyncRuntime> {
+    /// Weak: the log ends when its store is gone.
+    jobs: mpsc::WeakSender<Job<RT>>,
+}
+
+impl<RT: AsyncRuntime> Clone for Sealer<RT> {
+    fn clone(&self) -> Self {
+        Self { jobs: self.jobs.clone() }
+    }
+}
+
+impl<RT: AsyncRuntime> Sealer<RT> {
+    /// Returns when one more group is synced.
+    pub(crate) async fn seal(&self) -> io::Result<()> {
+        let (waiter, sealed) = oneshot::channel();
+        let job = Job { records: Vec::new(), seal: true, done: Done::Waiter(waiter) };
+        let ended = || io::Error::other("the log's writer has ended");
+        let jobs = self.jobs.upgrade().ok_or_else(ended)?;
+        jobs.send(job).await.map_err(|_| ended())?;
+        drop(jobs);
+        sealed.await.map_err(|_| ended())?
+    }
+}
+
 /// The log: memory at once, disk behind it.
 pub(crate) struct LogStore<RT: AsyncRuntime> {
     reader: LogReader,
@@ -60,17 +89,18 @@ pub(crate) struct LogStore<RT: AsyncRuntime> {
 }
 
 impl<RT: AsyncRuntime> LogStore<RT> {
-    /// Continues a recovered log. The receiver resolves when the store is gone and all it was given
+    /// Continues a recovered log, and raises `reached` as it is synced. The receiver resolves when the store is gone and all it was given
     /// is on disk.
     pub(crate) fn start(
         recovered: Recovered,
         append_bytes_max: usize,
         execution: Execution,
         roster: Roster,
+        reached: Reached,
     ) -> io::Result<(Self, oneshot::Receiver<()>)> {
         let Recovered { memory, stream, segments, report: _ } = recovered;
         memory.range(..).for_each(|entry| enlist(&roster, entry));
-        let (jobs, ended) = flusher::start(stream, segments, memory.summary(), execution)?;
+        let (jobs, ended) = flusher::start(stream, segments, memory.summary(), reached, execution)?;
         let reader = LogReader {
             memory: Arc::new(RwLock::new(memory)),
             append_bytes_max: append_bytes_max as u64,
@@ -81,6 +111,11 @@ impl<RT: AsyncRuntime> LogStore<RT> {
     /// A reader of this log.
     pub(crate) fn reader(&self) -> LogReader {
         self.reader.clone()
+    }
+
+    /// See [`Sealer`].
+    pub(crate) fn sealer(&self) -> Sealer<RT> {
+        Sealer { jobs: self.jobs.downgrade() }
     }
 
     async fn submit(

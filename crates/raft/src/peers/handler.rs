@@ -17,6 +17,7 @@ use openraft_rt::AsyncRuntime;
 
 use super::Gatekeeper;
 use crate::barrier::ReadPoints;
+use crate::log::Sealer;
 use crate::proposer::{Intake, Origin};
 use crate::snapshot::Document;
 use crate::standing::LeaderHeard;
@@ -31,6 +32,7 @@ pub(crate) struct Handler<RT: AsyncRuntime> {
     pub(crate) raft: Raft<Types<RT>, StateMachine<RT>>,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) heard: Arc<LeaderHeard<RT>>,
+    pub(crate) sealer: Sealer<RT>,
     pub(crate) intake: Intake<RT>,
     pub(crate) read_points: ReadPoints<RT>,
     pub(crate) limits: Limits,
@@ -81,6 +83,7 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
         self.answer(&call, async move {
             heard.note();
             gatekeeper.hear(&request.known)?;
+            gatekeeper.hear_reach(&request.others)?;
             let request = wire::append_from_wire::<RT>(request)?;
             let previous = request.prev_log_id;
             let last = request.entries.last().map(|entry| entry.log_id).or(previous);
@@ -102,8 +105,14 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
         requests: Messages<pb::AppendRequest>,
     ) -> Handled<Replies<pb::AppendReply>> {
         let (raft, heard) = (self.raft.clone(), self.heard.clone());
+        let gatekeeper = self.gatekeeper.clone();
+        let caller = call.from.as_ref().map_or(0, |from| from.node_id);
         self.answer(&call, async move {
-            let requests = requests.inspect(move |_| heard.note());
+            let leader = gatekeeper.reached_by(caller);
+            let requests = requests.inspect(move |request| {
+                heard.note();
+                leader.raise(request.reached);
+            });
             // A message that cannot be read ends the stream; the leader sees that and tries anew.
             let requests = requests.map(wire::append_from_wire::<RT>).take_while(|read| {
                 if let Err(bad) = read {
@@ -113,7 +122,11 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
             });
             let requests = requests.filter_map(|read| future::ready(read.ok()));
             let replies = raft.stream_append(requests.boxed());
-            Ok(replies.map(|reply| Ok(wire::append_reply_to_wire::<RT>(reply?))).boxed())
+            let replies = replies.map(move |reply| {
+                let reply = wire::append_reply_to_wire::<RT>(reply?);
+                Ok(pb::AppendReply { reached: gatekeeper.own_reached(), ..reply })
+            });
+            Ok(replies.boxed())
         })
     }
 
@@ -138,8 +151,8 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
         call: pb::Call,
         chunks: Replies<pb::SnapshotChunk>,
     ) -> Handled<pb::SnapshotReply> {
-        let (raft, execution, size_max) =
-            (self.raft.clone(), self.execution, self.limits.snapshot_bytes_max);
+        let (raft, sealer) = (self.raft.clone(), self.sealer.clone());
+        let (execution, size_max) = (self.execution, self.limits.snapshot_bytes_max);
         self.answer(&call, async move {
             let (vote, document) = gather(chunks, size_max).await?;
             let bytes = document.clone();
@@ -148,6 +161,8 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
             let meta = opened.map_err(|bad| PeerFault::Malformed { why: bad.to_string() })?.meta;
             let reply =
                 raft.install_full_snapshot(vote, Snapshot { meta, snapshot: document }).await?;
+            let sealed = sealer.seal().await;
+            sealed.map_err(|error| PeerFault::Stopping { why: error.to_string() })?;
             Ok(pb::SnapshotReply { vote: Some(wire::vote_to_wire(&reply.vote)) })
         })
     }

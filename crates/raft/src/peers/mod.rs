@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use leasehold_api::pb::peer::v1 as pb;
-use leasehold_disk::DiskId;
+use leasehold_disk::{DiskId, Reached};
 
 pub(crate) use gatekeeper::Gatekeeper;
 pub(crate) use handler::{Handler, fault_from_wire};
@@ -101,6 +101,21 @@ impl Peers {
     /// What a peer is to be told of the others; see [`Gatekeeper::news`].
     pub(crate) fn news(&self, to: u64, told: u64) -> Option<(u64, Vec<pb::Facts>)> {
         self.gatekeeper.news(to, told)
+    }
+
+    /// How far a peer is to be told that the others have come; see [`Gatekeeper::reach`].
+    pub(crate) fn reach(&self, to: u64) -> Vec<pb::PeerReach> {
+        self.gatekeeper.reach(to)
+    }
+
+    /// To be raised by what a believed peer says; see [`Gatekeeper::reached_by`].
+    pub(crate) fn reached_by(&self, peer: u64) -> Reached {
+        self.gatekeeper.reached_by(peer)
+    }
+
+    /// How far this node's own stream has come.
+    pub(crate) fn own_reached(&self) -> u64 {
+        self.gatekeeper.own_reached()
     }
 
     /// Passes client commands to the leader.

@@ -114,6 +114,7 @@ impl<RT: AsyncRuntime> Network<RT> {
         let news = self.shared.peers.news(self.target.node_id, told);
         let (edition, known) = news.unwrap_or((told, Vec::new()));
         request.known = known;
+        request.others = self.shared.peers.reach(self.target.node_id);
         let call = |link: &dyn PeerLink, call| link.append(call, request, within);
         let reply =
             self.shared.peers.call(&self.target, Lane::Urgent, call).await.map_err(rpc_error)?;
@@ -151,15 +152,21 @@ impl<RT: AsyncRuntime> Network<RT> {
             noticed.store(!there, Ordering::Relaxed);
             future::ready(there)
         });
-        let requests = requests.map(wire::append_to_wire).inspect(move |_| {
+        let peers = self.shared.peers.clone();
+        let requests = requests.map(move |request| {
             counter.fetch_add(1, Ordering::Relaxed);
+            let reached = peers.own_reached();
+            pb::AppendRequest { reached, ..wire::append_to_wire(request) }
         });
         let (requests, within) = (requests.boxed(), self.shared.timing.append_reply);
         let call = |link: &dyn PeerLink, call| link.stream_append(call, requests, within);
         let replies =
             self.shared.peers.call(&self.target, Lane::Log, call).await.map_err(rpc_error)?;
-        let replies = bounded_silence::<RT>(replies, sent, within).map(|reply| {
-            wire::append_reply_from_wire(reply.map_err(rpc_error)?).map_err(bad_reply)
+        let follower = self.shared.peers.reached_by(self.target.node_id);
+        let replies = bounded_silence::<RT>(replies, sent, within).map(move |reply| {
+            let reply = reply.map_err(rpc_error)?;
+            follower.raise(reply.reached);
+            wire::append_reply_from_wire(reply).map_err(bad_reply)
         });
         // Said behind the replies to what was sent before.
         let end = stream::once(async move { gone.load(Ordering::Relaxed) });

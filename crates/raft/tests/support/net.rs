@@ -138,8 +138,8 @@ impl<RT: AsyncRuntime> Link<RT> {
             let answer = async {
                 link.travel(from, to).await;
                 let handler = net.handler(to)?;
-                let by = handler.facts();
                 let reply = make(&*handler).await;
+                let by = handler.facts();
                 link.travel(to, from).await;
                 net.handler(to)?;
                 *net.answers.lock().expect("no panic").entry(to).or_default() += 1;

@@ -72,7 +72,7 @@ pub(crate) fn cases(
         swaps(image, &mut harms);
         // A node alone has nobody who could know better.
         if history.today.len() > 1 {
-            harms.extend([Harm::OldDisk, Harm::WipedDisk]);
+            harms.extend([Harm::OldDisk, Harm::LiveCopy, Harm::WipedDisk]);
         }
         cases.extend(harms.into_iter().map(|harm| (node, harm)));
     }

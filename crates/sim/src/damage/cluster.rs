@@ -313,6 +313,7 @@ fn config(id: u64, nodes: u64) -> NodeConfig {
         limits: Limits {
             segment_bytes: 96 << 10,
             segment_step_bytes: 16 << 10,
+            groups_unnoted_max: 2,
             ..Limits::default()
         },
         snapshots: SnapshotPolicy { entries: 40, keep: 30, ..SnapshotPolicy::default() },

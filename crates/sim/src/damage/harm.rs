@@ -25,6 +25,8 @@ pub(crate) enum Harm {
     Stale { file: String },
     /// The whole disk is from before the node's last start.
     OldDisk,
+    /// The whole disk is a copy made while the node ran, and it was not started since.
+    LiveCopy,
     /// The disk is empty, and the node is started under its old id.
     WipedDisk,
     /// The power goes: the photograph with this number.
@@ -45,6 +47,7 @@ pub(crate) enum HarmKind {
     Foreign,
     Stale,
     OldDisk,
+    LiveCopy,
     WipedDisk,
     PowerCutOne,
     PowerCutAll,
@@ -63,6 +66,7 @@ impl HarmKind {
             Self::Foreign => "another's",
             Self::Stale => "yesterday's",
             Self::OldDisk => "whole disk of yesterday",
+            Self::LiveCopy => "whole disk copied live",
             Self::WipedDisk => "wiped under the old id",
             Self::PowerCutOne => "power of one cut",
             Self::PowerCutAll => "power of all cut",
@@ -88,6 +92,7 @@ impl Harm {
             Self::Foreign { .. } => HarmKind::Foreign,
             Self::Stale { .. } => HarmKind::Stale,
             Self::OldDisk => HarmKind::OldDisk,
+            Self::LiveCopy => HarmKind::LiveCopy,
             Self::WipedDisk => HarmKind::WipedDisk,
             Self::PowerCut { all: false, .. } => HarmKind::PowerCutOne,
             Self::PowerCut { all: true, .. } => HarmKind::PowerCutAll,
@@ -105,7 +110,11 @@ impl Harm {
             | Self::Foreign { file, .. }
             | Self::Stale { file }
             | Self::Swap { one: file, .. } => Some(file),
-            Self::OldDisk | Self::WipedDisk | Self::PowerCut { .. } | Self::Planted(_) => None,
+            Self::OldDisk
+            | Self::LiveCopy
+            | Self::WipedDisk
+            | Self::PowerCut { .. }
+            | Self::Planted(_) => None,
         }
     }
 
@@ -135,11 +144,8 @@ impl Harm {
             }
             Self::Foreign { file, from } => replace(image, file, history.today.get(from)),
             Self::Stale { file } => replace(image, file, history.yesterday.get(&node)),
-            Self::OldDisk => {
-                let Some(old) = history.yesterday.get(&node) else { return false };
-                *image = old.clone();
-                true
-            }
+            Self::OldDisk => replace_all(image, history.yesterday.get(&node)),
+            Self::LiveCopy => replace_all(image, history.live_copies.get(&node)),
             Self::WipedDisk => {
                 *image = Image::default();
                 true
@@ -148,6 +154,14 @@ impl Harm {
             Self::Planted(plant) => plant.strike(image, node, history),
         }
     }
+}
+
+/// The whole disk.
+pub(super) fn replace_all(image: &mut Image, by: Option<&Image>) -> bool {
+    by.is_some_and(|by| {
+        *image = by.clone();
+        true
+    })
 }
 
 fn replace(image: &mut Image, file: &str, from: Option<&Image>) -> bool {
@@ -173,6 +187,7 @@ impl fmt::Display for Harm {
             Self::Foreign { file, from } => write!(f, "{file} is node {from}'s"),
             Self::Stale { file } => write!(f, "{file} is yesterday's"),
             Self::OldDisk => f.write_str("the whole disk is yesterday's"),
+            Self::LiveCopy => f.write_str("the whole disk is a copy made while the node ran"),
             Self::WipedDisk => f.write_str("the disk is empty"),
             Self::PowerCut { photograph, all } => {
                 let whose = if *all { "of all" } else { "of one" };

@@ -7,13 +7,15 @@
 use std::fmt;
 
 use leasehold_disk::{
-    BootId, DiskId, Identity, OwnedRecord, RecordRef, RecordStream, StreamOptions, read_checked,
-    replace_atomically,
+    BootId, DiskId, Identity, OwnedRecord, PeerMemory, RecordRef, RecordStream, Start,
+    StreamOptions, read_checked, replace_atomically,
 };
 
 use super::cluster::{CLUSTER, disk_id};
+use super::harm::replace_all;
 use super::history::{History, LAST_GRANTED};
 use super::image::{Image, Shared};
+use crate::simulation::old_copy;
 
 /// A known bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -28,9 +30,8 @@ pub enum Plant {
     WipedKeepsIdentity,
     /// Nobody remembers how often a peer was started.
     PeersForgotten,
-    /// A copy of a disk made while the node ran is put back before the node was started again: no bug
-    /// of a check, but what no check can find.
-    LiveCopy,
+    /// Nobody remembers how far the log of a peer had come.
+    ReachForgotten,
     /// A store takes an old copy of its database at its word.
     WitnessForgotten,
 }
@@ -65,41 +66,47 @@ impl Plant {
                 true
             }),
             Self::WipedKeepsIdentity => {
-                keep_identity(image, history.today[&node].get("identity"));
-                true
-            }
-            Self::LiveCopy => {
-                let Some(copy) = history.live_copies.get(&node) else { return false };
-                *image = copy.clone();
+                keep_identity(image, node, &history.today[&node]);
                 true
             }
             Self::WitnessForgotten => false,
-            Self::PeersForgotten => {
-                let Some(old) = history.yesterday.get(&node) else { return false };
-                *image = old.clone();
-                true
-            }
+            Self::PeersForgotten => replace_all(image, history.yesterday.get(&node)),
+            Self::ReachForgotten => replace_all(image, history.live_copies.get(&node)),
         }
     }
 
     /// What the other nodes' disks must have forgotten for it.
     pub(crate) fn strike_others(self, image: &mut Image) {
-        if self == Self::PeersForgotten {
-            let disk = image.disk(0);
-            replace_atomically(&*disk.mount(), "peers", &[]).expect("a fake disk works");
-            *image = Image::of(&disk, &mut Shared::default());
+        if !matches!(self, Self::PeersForgotten | Self::ReachForgotten) {
+            return;
         }
+        let disk = image.disk(0);
+        let mount = disk.mount();
+        let open = || PeerMemory::open(mount.clone()).expect("an undamaged memory");
+        let seen: Vec<(u64, Start)> =
+            open().seen().map(|(node, start)| (node, start.clone())).collect();
+        replace_atomically(&*mount, "peers", &[]).expect("a fake disk works");
+        if self == Self::ReachForgotten {
+            let mut memory = open();
+            for (node, start) in seen {
+                memory.admit(node, start).expect("nobody is known");
+            }
+        }
+        *image = Image::of(&disk, &mut Shared::default());
     }
 }
 
-fn keep_identity(image: &mut Image, identity: Option<&[u8]>) {
+/// And how far the log had come, which peers know as well.
+fn keep_identity(image: &mut Image, node: u64, before: &Image) {
     let disk = Image::default().disk(0);
     let mount = disk.mount();
     // The first start makes everything that belongs to it; then the old identity comes back.
     Identity::claim(&*mount, CLUSTER, 1, DiskId([0; 16]), BootId([0; 16]))
         .expect("an empty fake disk");
+    let groups = old_copy::groups(&before.disk(0), disk_id(node)).expect("an undamaged log");
+    old_copy::grow_to(&disk, disk_id(node), groups);
     *image = Image::of(&disk, &mut Shared::default());
-    if let Some(identity) = identity {
+    if let Some(identity) = before.get("identity") {
         image.put("identity", identity.to_vec());
     }
 }
@@ -128,7 +135,8 @@ fn rewrite_log(
 ) -> bool {
     let options = StreamOptions::new(disk_id(node));
     let opened = RecordStream::open(image.disk(0).mount(), options);
-    let Ok((_, records, _)) = opened else { return false };
+    let Ok((before, records, _)) = opened else { return false };
+    let before = before.synced_group();
     let mut records: Vec<OwnedRecord> = records
         .into_iter()
         .map(|record| OwnedRecord { kind: record.kind, payload: record.payload })
@@ -151,6 +159,8 @@ fn rewrite_log(
         stream.append_group(&group, Vec::new, false).expect("a fake disk works");
     }
     drop(stream);
+    // Peers know how far it had come.
+    old_copy::grow_to(&disk, disk_id(node), before);
     *image = Image::of(&disk, &mut Shared::default());
     true
 }

@@ -130,7 +130,7 @@ impl Report {
             want("three nodes", file.word(), &[Foreign]);
         }
         want("three nodes", "segment (older)", &[Swap]);
-        want("three nodes", WHOLE, &[OldDisk, WipedDisk, PowerCutOne, PowerCutAll]);
+        want("three nodes", WHOLE, &[OldDisk, LiveCopy, WipedDisk, PowerCutOne, PowerCutAll]);
         want("one node", WHOLE, &[PowerCutAll]);
         for (file, harms) in super::store::MUST {
             want("store", file, harms);

@@ -20,6 +20,7 @@ mod healing;
 mod lying_disk;
 mod machine;
 pub(crate) mod network;
+pub(crate) mod old_copy;
 mod oracles;
 pub(crate) mod panics;
 mod plan;

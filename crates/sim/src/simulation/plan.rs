@@ -256,6 +256,7 @@ impl Plan {
             limits: Limits {
                 segment_step_bytes,
                 segment_bytes: segment_step_bytes * chance.u64(1..=24),
+                groups_unnoted_max: 1 + seed % 60,
                 ..Limits::default()
             },
             look_every: chance.u64(1..=8),
@@ -270,6 +271,11 @@ impl Plan {
             faults_last: Duration::from_millis(chance.u64(15_000..60_000)),
             classes,
         }
+    }
+
+    /// Whether an old copy of a disk is one that was made while the node ran on.
+    pub(crate) const fn copies_live(&self) -> bool {
+        (self.seed / 7).is_multiple_of(2)
     }
 
     pub(crate) fn has(&self, class: FaultClass) -> bool {

@@ -76,8 +76,8 @@ impl Link {
                 };
                 let (make, far) = (make.clone(), far.clone());
                 process::spawn_in(pid, async move {
-                    let by = handler.facts();
                     let reply = make(&*handler).await;
+                    let by = handler.facts();
                     if let Some(asker) = asker {
                         far.reply(there, here, asker, reply.map(|reply| Answered { by, reply }));
                     }

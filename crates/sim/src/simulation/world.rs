@@ -51,8 +51,9 @@ pub(crate) struct Machine {
     pub(crate) out: bool,
     /// The power is going to fail in the middle of an operation.
     pub(crate) power_fails: Option<PowerCut>,
-    /// It is out for a flipped bit: if it starts all the same, the bit did no harm.
-    pub(crate) flipped: bool,
+    /// It is out for a flipped bit, and had synced its log so far: if it starts with all of that, the bit
+    /// did no harm.
+    pub(crate) flipped: Option<u64>,
 }
 
 /// A client's machine.
@@ -180,7 +181,7 @@ impl World {
                 boots: 0,
                 put_aside: None,
                 out: false,
-                flipped: false,
+                flipped: None,
                 power_fails: None,
             };
             self.machines.insert(id, machine);
@@ -254,10 +255,10 @@ impl World {
         match seen {
             Seen::Booted { node, outcome: Ok(handle) } => {
                 if let Some(machine) = self.machines.get_mut(&node) {
-                    machine.node = Some(handle);
-                    if std::mem::take(&mut machine.flipped) {
-                        machine.out = false;
+                    if let Some(reached) = machine.flipped.take() {
+                        machine.out = handle.peer_handler().facts().recovered < reached;
                     }
+                    machine.node = Some(handle);
                 }
             }
             Seen::Booted { node, outcome: Err(_) } => self.refused_to_start(node),

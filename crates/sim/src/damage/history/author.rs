@@ -9,10 +9,10 @@ use leasehold_disk::fake::FakeDisk;
 
 use super::clients::LONG_MS;
 use super::{History, Photograph};
-use crate::damage::cluster::{Cluster, disk_id, patiently};
+use crate::damage::cluster::{CLUSTER, Cluster, disk_id, patiently};
 use crate::damage::image::{Image, Shared};
 use crate::damage::notes::Notes;
-use crate::simulation::process;
+use crate::simulation::{old_copy, process};
 
 /// Whoever makes it happen.
 pub(super) struct Author {
@@ -101,13 +101,30 @@ impl Author {
             let leader = self.leader().await?;
             self.round(leader).await?;
         }
+        self.live_copies = self.images();
         self.depose().await?;
         let leader = self.leader().await?;
         let behind = self.other_than(leader);
-        self.live_copies = self.images();
+        self.live_copies_are_known().await?;
         self.cluster.isolate(behind, true);
         self.last_words(leader).await?;
         self.end(leader, Some(behind)).await
+    }
+
+    /// Every node has noted durably that the others have come further than these copies.
+    async fn live_copies_are_known(&mut self) -> Result<(), String> {
+        let copies: Vec<_> =
+            self.live_copies.iter().map(|(id, image)| (*id, image.disk(0))).collect();
+        let disks = self.cluster.disks.clone();
+        let known = patiently(|| {
+            let known_by_others = |(id, copy): &(u64, FakeDisk)| {
+                let named = (CLUSTER, *id, disk_id(*id));
+                let mut others = disks.iter().filter(|(other, _)| *other != id);
+                others.all(|(_, disk)| old_copy::is_refused(copy, named, disk))
+            };
+            copies.iter().all(known_by_others).then_some(())
+        });
+        known.await.ok_or("nobody notes how far the others have come".to_owned())
     }
 
     /// All disks as they are.

@@ -28,7 +28,7 @@ pub(crate) struct History {
     pub(crate) today: BTreeMap<u64, Image>,
     /// Each from before that node's last start.
     pub(crate) yesterday: BTreeMap<u64, Image>,
-    /// Made while the nodes ran, before the last answers.
+    /// Made while the nodes ran, before answers that all of them know, and noted durably of each other.
     pub(crate) live_copies: BTreeMap<u64, Image>,
     pub(crate) notes: Notes,
     pub(crate) film: Vec<Photograph>,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use leasehold_disk::fake::FakeDisk;
-use leasehold_disk::{BootId, DiskId, Identity, PeerMemory};
+use leasehold_disk::{BootId, DiskId, Identity};
 
+use super::super::old_copy;
 use super::super::plan::{FaultClass, Plant};
 use super::super::seen::Seen;
 use super::super::world::{CLUSTER, Due, Machine, PowerCut, World};
@@ -68,14 +69,20 @@ impl World {
         }
         if class == FaultClass::OldDisk && machine.put_aside.is_none() {
             machine.put_aside = Some((machine.disk.image(), machine.disk_id));
-            // Its later start is what peers can tell the copy by.
-            self.perform(Due::KillNode(victim, false));
-            return Some(format!("a copy of node {victim}'s disk is made"));
+            // Peers can tell the copy by a later start, or by a log that has grown.
+            let live = self.plan.copies_live();
+            if !live {
+                self.perform(Due::KillNode(victim, false));
+            }
+            let how = if live { "that runs" } else { "before a start" };
+            return Some(format!("a copy of node {victim}'s disk is made, {how}"));
         }
-        if class == FaultClass::OldDisk && !self.later_start_is_known(victim) {
+        if class == FaultClass::OldDisk && !self.copy_is_known(victim) {
             return None;
         }
         self.reporter.say(Seen::DiskHurt { node: victim });
+        let node = self.machines[&victim].node.as_ref();
+        let reached = node.map_or(0, |node| node.peer_handler().facts().reached);
         self.kill_node(victim, false);
         let seed = self.chance.u64(..);
         let machine = self.machines.get_mut(&victim)?;
@@ -83,7 +90,7 @@ impl World {
             FaultClass::BitFlip => {
                 let (name, bit) = some_bit(&machine.disk, seed)?;
                 machine.disk.flip_bit(&name, bit).ok()?;
-                (machine.out, machine.flipped) = (true, true);
+                (machine.out, machine.flipped) = (true, Some(reached));
                 self.later(Duration::from_millis(100), Due::StartNode(victim));
                 return Some(format!("bit {bit} of {name} on node {victim}"));
             }
@@ -108,6 +115,9 @@ impl World {
         }
         self.later(Duration::from_millis(100), Due::StartNode(victim));
         if class == FaultClass::OldDisk {
+            if self.plan.copies_live() {
+                self.figures.count("live copies put back");
+            }
             // So it counts further than its peers know.
             for again in 1..=STARTS_AGAIN {
                 self.later(KILLED_AFTER * again, Due::KillNode(victim, false));
@@ -120,25 +130,17 @@ impl World {
         Some(format!("node {victim}"))
     }
 
-    /// Whether every majority with the old copy in it has a member that knows of a later start: what
-    /// nobody in a majority knows, nobody can tell it.
-    fn later_start_is_known(&self, victim: u64) -> bool {
+    /// Whether every majority with the old copy in it has a member that can tell: what nobody in a
+    /// majority knows, nobody can tell it. Only what is remembered durably counts: a peer may die before
+    /// it meets the copy.
+    fn copy_is_known(&self, victim: u64) -> bool {
         let Some((old, id)) = &self.machines[&victim].put_aside else { return false };
-        let next = BootId([0; 16]);
-        let claimed = Identity::claim(&*old.image().mount(), CLUSTER, victim, *id, next);
-        let Ok(claimed) = claimed else { return false };
         let knows = |other: &u64| {
-            let memory = PeerMemory::open(self.machines[other].disk.image().mount());
-            memory.is_ok_and(|memory| {
-                memory.seen().any(|(node, seen)| {
-                    node == victim
-                        && seen.disk_id == *id
-                        && seen.incarnation >= claimed.start.incarnation
-                })
-            })
+            old_copy::is_refused(old, (CLUSTER, victim, *id), &self.machines[other].disk)
         };
         let unaware = self.others(victim).filter(|other| !knows(other)).count() as u64;
-        unaware < self.plan.nodes / 2
+        // Whoever believed a live copy does not believe the disk itself when that is put back.
+        unaware < if self.plan.copies_live() { 1 } else { self.plan.nodes / 2 }
     }
 
     pub(super) fn true_disk_again(&mut self, id: u64) {
@@ -181,4 +183,7 @@ fn forge_identity(machine: &mut Machine) {
     let _ =
         Identity::claim(&*machine.disk.mount(), CLUSTER, u64::from(id.0[0]), *id, BootId([0; 16]));
     let _ = machine.disk.overwrite("identity", &identity);
+    if let Ok(groups) = old_copy::groups(old, *id) {
+        old_copy::grow_to(&machine.disk, *id, groups);
+    }
 }
