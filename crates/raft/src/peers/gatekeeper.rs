@@ -102,10 +102,15 @@ impl Gatekeeper {
         }
     }
 
-    /// What the disk said when a peer could not be remembered. A node that remembers nobody is of no
-    /// use and must stop.
+    /// What the disk said when a peer could not be remembered, or what it sent could not be sealed. A
+    /// node that keeps nothing is of no use and must stop.
     pub(crate) fn storage_fault(&self) -> Option<&str> {
         self.storage_fault.get().map(String::as_str)
+    }
+
+    /// A peer was to be answered and the disk failed, unseen by the consensus library: the node stops.
+    pub(crate) fn cannot_store(&self, why: &str) {
+        self.storage_fault.get_or_init(|| why.to_owned());
     }
 
     /// The members of the cluster this node belongs to, if it does.
@@ -193,7 +198,7 @@ impl Gatekeeper {
         let admitted = admitted.map_err(|error| {
             let why = crate::chain::one_line(&error);
             if matches!(error, AdmitError::Fault(_)) {
-                self.storage_fault.get_or_init(|| why.clone());
+                self.cannot_store(&why);
             }
             PeerFault::NotBelieved { why }
         })?;
@@ -219,7 +224,7 @@ impl Gatekeeper {
     /// What a disk that remembers nothing more comes to.
     fn forgets(&self, fault: &DiskFault) -> PeerFault {
         let why = crate::chain::one_line(fault);
-        self.storage_fault.get_or_init(|| why.clone());
+        self.cannot_store(&why);
         PeerFault::Stopping { why }
     }
 

@@ -152,6 +152,7 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
         chunks: Replies<pb::SnapshotChunk>,
     ) -> Handled<pb::SnapshotReply> {
         let (raft, sealer) = (self.raft.clone(), self.sealer.clone());
+        let gatekeeper = self.gatekeeper.clone();
         let (execution, size_max) = (self.execution, self.limits.snapshot_bytes_max);
         self.answer(&call, async move {
             let (vote, document) = gather(chunks, size_max).await?;
@@ -161,8 +162,12 @@ impl<RT: AsyncRuntime> PeerHandler for Handler<RT> {
             let meta = opened.map_err(|bad| PeerFault::Malformed { why: bad.to_string() })?.meta;
             let reply =
                 raft.install_full_snapshot(vote, Snapshot { meta, snapshot: document }).await?;
-            let sealed = sealer.seal().await;
-            sealed.map_err(|error| PeerFault::Stopping { why: error.to_string() })?;
+            if let Err(error) = sealer.seal().await {
+                // Nobody else learns of this one: the consensus library did not ask for it.
+                let why = format!("could not sync the log behind a snapshot: {error}");
+                gatekeeper.cannot_store(&why);
+                return Err(PeerFault::Stopping { why });
+            }
             Ok(pb::SnapshotReply { vote: Some(wire::vote_to_wire(&reply.vote)) })
         })
     }

@@ -91,7 +91,7 @@ impl PeerHandler for BadVoter {
         match self.later_than(request.vote) {
             Some(vote) => {
                 let outcome = Some(pb::append_reply::Outcome::HigherVote(vote));
-                ready(Ok(pb::AppendReply { outcome })).boxed()
+                ready(Ok(pb::AppendReply { outcome, reached: 0 })).boxed()
             }
             None => self.node.append(call, request),
         }
