@@ -16,6 +16,7 @@ mod counters;
 mod eio;
 mod judge;
 mod nemesis;
+mod paths;
 mod power;
 mod prerequisites;
 mod profile;

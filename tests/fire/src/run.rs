@@ -1,6 +1,6 @@
 //! A run: clusters set on fire one after the other, a quiet end for each, and the verdict.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use leasehold_client::{StoreClient, StoreConfig};
@@ -8,6 +8,7 @@ use leasehold_client::{StoreClient, StoreConfig};
 use crate::Outcome;
 use crate::client::worker::places;
 use crate::nemesis::Nemesis;
+use crate::paths::Paths;
 use crate::profile::Profile;
 use crate::rig::cluster::Size;
 use crate::rig::{PATIENCE, Rig};
@@ -25,24 +26,16 @@ pub(crate) struct RunArgs {
     /// Shorter or longer than the profile; what must have happened shrinks and grows with it
     #[arg(long)]
     pub(crate) minutes: Option<f64>,
-    /// The `leasehold` program
-    #[arg(long, default_value = "target/release/leasehold")]
-    pub(crate) binary: PathBuf,
-    /// Add a line of JSON to this file
-    #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
-    /// Where data, logs and histories go; kept only if something is wrong, unless it is given
-    #[arg(long)]
-    pub(crate) directory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) paths: Paths,
 }
 
 /// Runs a profile. True when every promise was kept, and enough happened.
 pub(crate) async fn run(args: RunArgs) -> Outcome<bool> {
-    let binary = std::fs::canonicalize(&args.binary)
-        .map_err(|error| format!("{}: {error}", args.binary.display()))?;
+    let binary = args.paths.binary()?;
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let minutes = args.minutes.unwrap_or_else(|| args.profile.minutes());
-    let directory = verdict::Directory::new(args.directory.as_deref())?;
+    let directory = args.paths.directory()?;
     let started = Instant::now();
     println!("{:?} for {minutes} minutes with --seed {seed}", args.profile);
     let (mut tally, mut complaints) = (Tally::default(), Vec::new());
@@ -57,7 +50,7 @@ pub(crate) async fn run(args: RunArgs) -> Outcome<bool> {
     let share = minutes / args.profile.minutes();
     complaints.extend(verdict::too_little(&tally, args.profile.least(), share));
     let name = format!("{:?}", args.profile).to_lowercase();
-    verdict::tell(&name, seed, started.elapsed(), &tally, &complaints, args.json.as_deref())?;
+    verdict::tell(&name, seed, started.elapsed(), &tally, &complaints, args.paths.json.as_deref())?;
     directory.close(complaints.is_empty())?;
     Ok(complaints.is_empty())
 }

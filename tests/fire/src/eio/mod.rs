@@ -10,6 +10,7 @@ mod errors;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::paths::Paths;
 use crate::rig::cluster::Machine;
 use crate::rig::network::Network;
 use crate::tally::Tally;
@@ -25,25 +26,17 @@ const CALLS_MAX: u64 = 400;
 /// How it is asked for.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct EioArgs {
-    /// The `leasehold` program
-    #[arg(long, default_value = "target/release/leasehold")]
-    pub(crate) binary: PathBuf,
+    #[command(flatten)]
+    pub(crate) paths: Paths,
     /// Only every so many-th call
     #[arg(long, default_value_t = 1)]
     pub(crate) step: u64,
-    /// Add a line of JSON to this file
-    #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
-    /// Where data and logs go; kept only if something is wrong, unless it is given
-    #[arg(long)]
-    pub(crate) directory: Option<PathBuf>,
 }
 
 /// Fails every sync of a lease node, then of a store. True when every promise was kept.
 pub(crate) async fn run(args: EioArgs) -> Outcome<bool> {
-    let binary = std::fs::canonicalize(&args.binary)
-        .map_err(|error| format!("{}: {error}", args.binary.display()))?;
-    let directory = verdict::Directory::new(args.directory.as_deref())?;
+    let binary = args.paths.binary()?;
+    let directory = args.paths.directory()?;
     let network = Network::create(ALONE.hosts())?;
     let (mut tally, mut complaints) = (Tally::default(), Vec::new());
     let started = Instant::now();
@@ -72,7 +65,7 @@ pub(crate) async fn run(args: EioArgs) -> Outcome<bool> {
     }
     let least = [("failed syncs", 20 / args.step), ("acknowledged before", 20 / args.step)];
     complaints.extend(verdict::too_little(&tally, &least, 1.0));
-    verdict::tell("eio", 0, started.elapsed(), &tally, &complaints, args.json.as_deref())?;
+    verdict::tell("eio", 0, started.elapsed(), &tally, &complaints, args.paths.json.as_deref())?;
     directory.close(complaints.is_empty())?;
     Ok(complaints.is_empty())
 }

@@ -14,9 +14,10 @@
 mod calls;
 mod replay;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::paths::Paths;
 use crate::rig::cluster::Machine;
 use crate::rig::network::Network;
 use crate::tally::Tally;
@@ -34,28 +35,20 @@ const CONTROL_PATIENCE: Duration = Duration::from_secs(3);
 /// How it is asked for.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct PowerArgs {
-    /// The `leasehold` program
-    #[arg(long, default_value = "target/release/leasehold")]
-    pub(crate) binary: PathBuf,
+    #[command(flatten)]
+    pub(crate) paths: Paths,
     /// Only every so many-th cut
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) step: u64,
     /// Decides what becomes of writes that were not synced
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Add a line of JSON to this file
-    #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
-    /// Where data and logs go; kept only if something is wrong, unless it is given
-    #[arg(long)]
-    pub(crate) directory: Option<PathBuf>,
 }
 
 /// Cuts the power of a lease node, then of a store. True when every promise was kept.
 pub(crate) async fn run(args: PowerArgs) -> Outcome<bool> {
-    let binary = std::fs::canonicalize(&args.binary)
-        .map_err(|error| format!("{}: {error}", args.binary.display()))?;
-    let directory = verdict::Directory::new(args.directory.as_deref())?;
+    let binary = args.paths.binary()?;
+    let directory = args.paths.directory()?;
     let network = Network::create(ALONE.hosts())?;
     let (mut tally, mut complaints) = (Tally::default(), Vec::new());
     let started = Instant::now();
@@ -93,7 +86,7 @@ pub(crate) async fn run(args: PowerArgs) -> Outcome<bool> {
         started.elapsed(),
         &tally,
         &complaints,
-        args.json.as_deref(),
+        args.paths.json.as_deref(),
     )?;
     directory.close(complaints.is_empty())?;
     Ok(complaints.is_empty())
