@@ -127,7 +127,11 @@ impl Report {
         };
         let (clients, connections) =
             (plural(*clients, "client"), plural(*connections, "connection"));
-        format!("{workload} over {over}: {pace}{clients}, {connections}")
+        let length = match *workload {
+            "expire" | "failover" => String::new(),
+            _ => format!(", {} s", self.setup.duration_s),
+        };
+        format!("{workload} over {over}: {pace}{clients}, {connections}{length}")
     }
 
     /// For programs: each row with all that is known of it.

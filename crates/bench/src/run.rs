@@ -135,6 +135,32 @@ impl Run {
     }
 }
 
+/// A resource that one client acquires and releases, again and again.
+///
+/// When it does not know whether it holds it, it goes on with another name: otherwise it would be
+/// refused by its own ghost until that expires, and the refusals would be in the figures.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnResource {
+    base: String,
+    current: String,
+    ghosts: u64,
+}
+
+impl OwnResource {
+    pub(crate) fn new(base: String) -> Self {
+        Self { current: base.clone(), base, ghosts: 0 }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.current
+    }
+
+    pub(crate) fn leave_to_its_ghost(&mut self) {
+        self.ghosts += 1;
+        self.current = format!("{}.{}", self.base, self.ghosts);
+    }
+}
+
 /// What a client asks with.
 #[derive(Clone, Debug)]
 pub(crate) struct Asker {

@@ -18,7 +18,7 @@ use super::outcome;
 use super::renew::{Holding, LOST, hold_shares};
 use crate::figures::{Figures, Measured, OK, UNFINISHED};
 use crate::progress::Progress;
-use crate::run::{Asker, Run};
+use crate::run::{Asker, OwnResource, Run};
 use crate::time::Clock;
 use crate::{Error, workload};
 
@@ -39,8 +39,8 @@ pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
     let over = Arc::new(AtomicBool::new(false));
     let beside = {
         let (asker, figures, over) = (holders[0].asker.clone(), Arc::clone(&figures), over.clone());
-        let resource = format!("{}beside", run.prefix);
-        tokio::spawn(async move { pairs(&asker, &resource, first, &over, &figures).await })
+        let resource = OwnResource::new(format!("{}beside", run.prefix));
+        tokio::spawn(async move { pairs(&asker, resource, first, &over, &figures).await })
     };
     let patience = last + run.settings.timeout;
     let unseen = tokio::select! {
@@ -106,21 +106,23 @@ async fn see_all_end(
 /// A client beside it all, as fast as answers come.
 async fn pairs(
     asker: &Asker,
-    resource: &str,
+    mut resource: OwnResource,
     first_deadline: Duration,
     over: &AtomicBool,
     figures: &Figures,
 ) {
     while !over.load(Ordering::Relaxed) {
         let sent = asker.now();
-        let acquired = asker.link.acquire(asker.ask(resource, Duration::ZERO)).await;
+        let acquired = asker.link.acquire(asker.ask(resource.name(), Duration::ZERO)).await;
         let measure = if sent < first_deadline { "acquire_before" } else { "acquire_meanwhile" };
         figures.record(measure, outcome(&acquired), sent, asker.now() - sent);
-        if let Ok(token) = acquired {
-            let released = asker.link.release(resource, token).await;
-            if let Err(failed) = released {
-                figures.count("release", failed.0, 1);
-            }
+        let Ok(token) = acquired else {
+            resource.leave_to_its_ghost();
+            continue;
+        };
+        if let Err(failed) = asker.link.release(resource.name(), token).await {
+            figures.count("release", failed.0, 1);
+            resource.leave_to_its_ghost();
         }
     }
 }

@@ -10,12 +10,12 @@ use super::outcome;
 use crate::Error;
 use crate::figures::{Figures, MISSED, Measured};
 use crate::load::Client;
-use crate::run::{Asker, Run};
+use crate::run::{Asker, OwnResource, Run};
 
 struct Pairs {
     asker: Asker,
     figures: Arc<Figures>,
-    resources: Vec<String>,
+    resources: Vec<OwnResource>,
     next: usize,
 }
 
@@ -26,7 +26,7 @@ pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
     let clients = askers.into_iter().enumerate().map(|(at, asker)| Pairs {
         asker,
         figures: Arc::clone(&figures),
-        resources: run.share(at),
+        resources: run.share(at).into_iter().map(OwnResource::new).collect(),
         next: 0,
     });
     run.drive("pair", window, &figures, clients).await;
@@ -36,15 +36,16 @@ pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
 impl Client for Pairs {
     async fn operate(&mut self, due: Duration) {
         let Self { asker, figures, resources, next } = self;
-        let resource = &resources[*next % resources.len()];
+        let at = *next % resources.len();
         *next += 1;
+        let resource = &mut resources[at];
         let sent = asker.now();
-        let acquired = asker.link.acquire(asker.ask(resource, Duration::ZERO)).await;
+        let acquired = asker.link.acquire(asker.ask(resource.name(), Duration::ZERO)).await;
         let answered = asker.now();
         figures.record("acquire", outcome(&acquired), sent, answered - sent);
         let released = match acquired {
             Ok(token) => {
-                let released = asker.link.release(resource, token).await;
+                let released = asker.link.release(resource.name(), token).await;
                 let end = asker.now();
                 figures.record("release", outcome(&released), answered, end - answered);
                 released
@@ -52,6 +53,9 @@ impl Client for Pairs {
             Err(failed) => Err(failed),
         };
         figures.record("pair", outcome(&released), due, asker.now().saturating_sub(due));
+        if released.is_err() {
+            resource.leave_to_its_ghost();
+        }
     }
 
     fn missed(&mut self, due: Duration, waited: Duration) {

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::outcome;
 use crate::figures::{Figures, MISSED, Measured, OK, UNFINISHED};
 use crate::load::{Client, Window};
-use crate::run::{Asker, Run};
+use crate::run::{Asker, OwnResource, Run};
 use crate::time::Clock;
 use crate::{Error, workload};
 
@@ -27,7 +27,7 @@ type Sent = Arc<Mutex<HashMap<[u8; 16], Duration>>>;
 struct Writer {
     asker: Asker,
     figures: Arc<Figures>,
-    resource: String,
+    resource: OwnResource,
     sent: Sent,
     /// Grants that count.
     granted: Arc<AtomicU64>,
@@ -66,7 +66,7 @@ pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
     let writer = Writer {
         asker: run.asker(&links[0]),
         figures: Arc::clone(&figures),
-        resource: run.resource(0),
+        resource: OwnResource::new(run.resource(0)),
         sent,
         granted: Arc::clone(&granted),
         window,
@@ -90,13 +90,15 @@ impl Client for Writer {
         let key: [u8; 16] = id[..].try_into().expect("request ids have 16 bytes");
         let begun = asker.now();
         sent.lock().unwrap_or_else(PoisonError::into_inner).insert(key, begun);
-        let acquired = asker.link.acquire(asker.ask_as(id, resource, Duration::ZERO)).await;
+        let acquired = asker.link.acquire(asker.ask_as(id, resource.name(), Duration::ZERO)).await;
         let answered = asker.now();
         figures.record("acquire", outcome(&acquired), due, answered.saturating_sub(due));
-        if let Ok(token) = acquired {
-            granted.fetch_add(u64::from(window.counts(begun)), Ordering::Relaxed);
-            let released = asker.link.release(resource, token).await;
-            figures.record("release", outcome(&released), answered, asker.now() - answered);
+        let Ok(token) = acquired else { return resource.leave_to_its_ghost() };
+        granted.fetch_add(u64::from(window.counts(begun)), Ordering::Relaxed);
+        let released = asker.link.release(resource.name(), token).await;
+        figures.record("release", outcome(&released), answered, asker.now() - answered);
+        if released.is_err() {
+            resource.leave_to_its_ghost();
         }
     }
 
