@@ -33,7 +33,7 @@ use unary::Unary;
 /// Messages that may wait for a connection.
 pub(crate) const OUTGOING_MAX: usize = 1_024;
 /// How long one node may take to be dialled and to welcome.
-const DIAL_PATIENCE: Duration = Duration::from_secs(1);
+const DIAL_PATIENCE: Duration = Duration::from_secs(5);
 /// Who claims.
 pub(crate) const HOLDER: &str = "leasehold-bench";
 
