@@ -91,11 +91,11 @@ async fn run(verb: Verb) -> Outcome<bool> {
             until_interrupted(run::run(args)).await
         }
         Verb::Eio(args) => {
-            prerequisites::check(STRACE)?;
+            prerequisites::check(&[NETWORK, STRACE].concat())?;
             until_interrupted(eio::run(args)).await
         }
         Verb::Power(args) => {
-            prerequisites::check(STRACE)?;
+            prerequisites::check(&[NETWORK, STRACE].concat())?;
             until_interrupted(power::run(args)).await
         }
         Verb::Client(args) => client::run(args).await.map(|()| true),

@@ -89,8 +89,8 @@ pub(crate) struct LogStore<RT: AsyncRuntime> {
 }
 
 impl<RT: AsyncRuntime> LogStore<RT> {
-    /// Continues a recovered log, and raises `reached` as it is synced. The receiver resolves when the store is gone and all it was given
-    /// is on disk.
+    /// Continues a recovered log, and raises `reached` as it is synced. The receiver resolves when the
+    /// store is gone and all it was given is on disk.
     pub(crate) fn start(
         recovered: Recovered,
         append_bytes_max: usize,
