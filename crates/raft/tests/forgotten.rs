@@ -14,6 +14,13 @@ use tokio::time::timeout;
 /// Long enough for several elections.
 const ELECTIONS: Duration = Duration::from_millis(2_000);
 
+/// With the node that nobody doubts there is a majority, and it grants.
+async fn serves_again_with(mut cluster: Cluster, node: u64) {
+    cluster.start_node(node).await;
+    grant(cluster.node(node), "after", 10_000).await;
+    cluster.shutdown().await;
+}
+
 /// Nobody leads, however long it takes.
 async fn nobody_serves(cluster: &Cluster) {
     let watched = cluster.others(0).into_iter().map(|id| {
@@ -123,9 +130,7 @@ async fn a_wiped_follower_that_was_given_a_part_of_the_log_again_is_not_elected(
     cluster.kill(leader).await;
     cluster.start_node(away).await;
     nobody_serves(&cluster).await;
-    cluster.start_node(leader).await;
-    grant(cluster.node(leader), "after", 10_000).await;
-    cluster.shutdown().await;
+    serves_again_with(cluster, leader).await;
 }
 
 #[tokio::test]
@@ -208,9 +213,7 @@ async fn an_old_copy_of_a_disk_is_refused_by_a_peer_that_was_only_told_of_the_la
     cluster.start_node(copied).await;
     cluster.start_node(told).await;
     nobody_serves(&cluster).await;
-    cluster.start_node(leader).await;
-    grant(cluster.node(leader), "after", 10_000).await;
-    cluster.shutdown().await;
+    serves_again_with(cluster, leader).await;
 }
 
 #[tokio::test]
@@ -243,9 +246,7 @@ async fn an_old_copy_of_a_disk_that_is_started_again_and_again_is_refused_all_th
     let refused =
         matches!(&answer, Err(PeerFault::NotBelieved { why }) if why.contains("old copy"));
     assert!(refused, "{answer:?}");
-    cluster.start_node(leader).await;
-    grant(cluster.node(leader), "after", 10_000).await;
-    cluster.shutdown().await;
+    serves_again_with(cluster, leader).await;
 }
 
 /// Whether the disk of a node remembers enough to refuse a copy of another one's.
@@ -320,9 +321,7 @@ async fn a_copy_made_while_the_node_ran_is_refused_by_a_peer_that_was_only_told_
     cluster.start_node(copied).await;
     cluster.start_node(told).await;
     nobody_serves(&cluster).await;
-    cluster.start_node(leader).await;
-    grant(cluster.node(leader), "after", 10_000).await;
-    cluster.shutdown().await;
+    serves_again_with(cluster, leader).await;
 }
 
 #[tokio::test]
