@@ -4,7 +4,7 @@
 //! target is any cluster; only `failover` needs one that may be killed ([`Victim`]).
 //!
 //! Reading order: [`load`] says when an operation is due and from when it counts, [`figures`] what is
-//! counted, [`floor`] what it is compared with; then one file a workload, and [`report`].
+//! counted, [`floor`] what it is compared with, [`locks`] what may stand in the place of the cluster; then one file a workload, and [`report`].
 //!
 //! Deliberately absent: retries. Where a program would ask again, a run counts a failure.
 
@@ -12,6 +12,7 @@ pub mod figures;
 pub mod floor;
 mod link;
 pub mod load;
+pub mod locks;
 mod progress;
 pub mod report;
 mod run;
@@ -25,6 +26,7 @@ use futures_util::future::LocalBoxFuture;
 pub use figures::{Figures, Measured, Percentiles};
 pub use floor::Floor;
 pub use load::{Pace, Window};
+pub use locks::{Locks, Writes};
 pub use report::Report;
 
 /// What is done, over and over.
@@ -234,13 +236,52 @@ pub async fn run(
     victim: Option<&mut dyn Victim>,
 ) -> Result<Report, Error> {
     settings.check(workload)?;
-    let run = run::Run::new(workload, settings, target)?;
+    let run = run::Run::new(workload, settings.over.name(), settings, target)?;
     let rows = workload::run(&run, victim).await?;
+    report(&run, rows)
+}
+
+/// Runs one workload over `links` to any system that can lock, of which client n uses the one at n modulo
+/// their number: `pair`, `handover`, `queue` or `renew`. `way` says in the report what they are; what the
+/// settings say of the way does not count.
+///
+/// # Errors
+/// [`Error`].
+pub async fn run_over<L: Locks>(
+    workload: Workload,
+    way: &'static str,
+    settings: &Settings,
+    links: &[L],
+) -> Result<Report, Error> {
+    settings.check(workload)?;
+    let run = run::Run::new(workload, way, settings, &Target::default())?;
+    let rows = workload::run_over(&run, links).await?;
+    report(&run, rows)
+}
+
+/// The same for `store`. Client n writes to `shares[n]`: resources, each with its token.
+///
+/// # Errors
+/// [`Error`].
+pub async fn write_over<W: Writes>(
+    way: &'static str,
+    settings: &Settings,
+    links: &[W],
+    shares: Vec<Vec<(String, u64)>>,
+) -> Result<Report, Error> {
+    settings.check(Workload::Store)?;
+    let run = run::Run::new(Workload::Store, way, settings, &Target::default())?;
+    let rows = workload::write_over(&run, links, shares).await?;
+    report(&run, rows)
+}
+
+fn report(run: &run::Run, rows: Vec<Measured>) -> Result<Report, Error> {
+    let run::Run { workload, way, settings, .. } = run;
     if rows.iter().all(|row| row.outcome != figures::OK || row.count == 0) {
         let all: Vec<_> =
             rows.iter().map(|row| format!("{} x {}", row.outcome, row.count)).collect();
         let name = workload.name();
         return Err(Error::Unavailable(format!("{name}: nothing succeeded: {}", all.join(", "))));
     }
-    Ok(Report::new(workload, settings, rows))
+    Ok(Report::new(*workload, way, settings, rows))
 }

@@ -29,7 +29,7 @@ impl Progress {
         window: Option<Window>,
         figures: &Arc<Figures>,
     ) -> Self {
-        let title = format!("{} over {}{doing}", run.workload.name(), run.settings.over.name());
+        let title = format!("{} over {}{doing}", run.workload.name(), run.way);
         if !io::stderr().is_terminal() {
             say(&format!("{title} ...\n"));
             return Self { drawing: None };

@@ -22,7 +22,7 @@ pub struct Report {
 pub struct Setup {
     /// What was done; `floor` for the floor.
     pub workload: &'static str,
-    /// `session` or `unary`; absent for the floor.
+    /// `session` or `unary`, or what another system is asked by; absent for the floor.
     pub over: Option<&'static str>,
     /// The clients.
     pub clients: usize,
@@ -59,7 +59,12 @@ const HEADER: [&str; 9] =
     ["MEASURE", "OUTCOME", "COUNT", "PER SECOND", "P50", "P90", "P99", "P99.9", "MAX"];
 
 impl Report {
-    pub(crate) fn new(workload: Workload, settings: &Settings, rows: Vec<Measured>) -> Self {
+    pub(crate) fn new(
+        workload: Workload,
+        way: &'static str,
+        settings: &Settings,
+        rows: Vec<Measured>,
+    ) -> Self {
         let (pace, rate) = match settings.pace {
             Pace::Open(per_second) => ("open", Some(per_second)),
             Pace::Closed if workload.has_own_rhythm() => ("own", None),
@@ -67,7 +72,7 @@ impl Report {
         };
         let setup = Setup {
             workload: workload.name(),
-            over: Some(settings.over.name()),
+            over: Some(way),
             clients: settings.clients,
             connections: settings.connections.min(settings.clients),
             pace,

@@ -11,6 +11,7 @@ use crate::link::session::Session;
 use crate::link::unary::Unary;
 use crate::link::{Ask, HOLDER, Link, RequestIds};
 use crate::load::{Client, Window, drive};
+use crate::locks::Locks;
 use crate::progress::Progress;
 use crate::time::{Clock, MachineClock};
 use crate::{Error, Over, Settings, Target, Workload};
@@ -19,6 +20,8 @@ use crate::{Error, Over, Settings, Target, Workload};
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) workload: Workload,
+    /// What it is done over.
+    pub(crate) way: &'static str,
     pub(crate) settings: Settings,
     pub(crate) target: Target,
     pub(crate) clock: MachineClock,
@@ -30,6 +33,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn new(
         workload: Workload,
+        way: &'static str,
         settings: &Settings,
         target: &Target,
     ) -> Result<Self, Error> {
@@ -37,6 +41,7 @@ impl Run {
         let number = getrandom::u64().map_err(|error| other(error.to_string()))?;
         Ok(Self {
             workload,
+            way,
             settings: settings.clone(),
             target: target.clone(),
             clock: MachineClock::start().map_err(|error| other(error.to_string()))?,
@@ -60,7 +65,7 @@ impl Run {
         (client..self.resources()).step_by(step).map(|number| self.resource(number)).collect()
     }
 
-    /// The connections, of which client n uses the one at n modulo their number.
+    /// The connections to the cluster.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -94,7 +99,7 @@ impl Run {
     }
 
     /// What one client needs to ask.
-    pub(crate) fn asker(&self, link: &Link) -> Asker {
+    pub(crate) fn asker<L: Locks>(&self, link: &L) -> Asker<L> {
         Asker {
             link: link.clone(),
             clock: self.clock.clone(),
@@ -103,13 +108,9 @@ impl Run {
         }
     }
 
-    /// An asker for each client.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub(crate) async fn askers(&self) -> Result<Vec<Asker>, Error> {
-        let links = self.links().await?;
-        Ok((0..self.settings.clients).map(|at| self.asker(&links[at % links.len()])).collect())
+    /// An asker for each client: client n uses the link at n modulo their number.
+    pub(crate) fn askers<L: Locks>(&self, links: &[L]) -> impl Iterator<Item = Asker<L>> {
+        (0..self.settings.clients).map(|at| self.asker(&links[at % links.len()]))
     }
 
     /// The time that counts, if it begins now.
@@ -163,14 +164,14 @@ impl OwnResource {
 
 /// What a client asks with.
 #[derive(Clone, Debug)]
-pub(crate) struct Asker {
-    pub(crate) link: Link,
+pub(crate) struct Asker<L = Link> {
+    pub(crate) link: L,
     pub(crate) clock: MachineClock,
     pub(crate) requests: Arc<RequestIds>,
     pub(crate) ttl: Duration,
 }
 
-impl Asker {
+impl<L> Asker<L> {
     /// A claim on `resource` that is given up after `wait` in line.
     pub(crate) fn ask(&self, resource: &str, wait: Duration) -> Ask {
         self.ask_as(self.requests.next(), resource, wait)

@@ -30,16 +30,14 @@ use tonic::{Status, Streaming};
 use session::Session;
 use unary::Unary;
 
+pub(crate) use crate::locks::{Ask, Failed, Locks, Renewed};
+
 /// Messages that may wait for a connection.
 pub(crate) const OUTGOING_MAX: usize = 1_024;
 /// How long one node may take to be dialled and to welcome.
 const DIAL_PATIENCE: Duration = Duration::from_secs(5);
 /// Who claims.
 pub(crate) const HOLDER: &str = "leasehold-bench";
-
-/// Why an operation did not do what it was asked to: the stable reason of the refusal or fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Failed(pub(crate) &'static str);
 
 /// Nothing came in the time allowed.
 pub(crate) const NOT_ANSWERED: Failed = Failed("NOT_ANSWERED");
@@ -50,15 +48,6 @@ impl From<&Status> for Failed {
     fn from(status: &Status) -> Self {
         Self(Problem::from(status).reason())
     }
-}
-
-/// A claim to be made.
-#[derive(Clone, Debug)]
-pub(crate) struct Ask {
-    pub(crate) resource: String,
-    pub(crate) request: Bytes,
-    pub(crate) ttl: Duration,
-    pub(crate) wait: Duration,
 }
 
 impl Ask {
@@ -102,17 +91,18 @@ pub(crate) enum Link {
     Unary(Unary),
 }
 
-impl Link {
-    /// Completes when the lease is granted, with its token.
-    pub(crate) async fn acquire(&self, ask: Ask) -> Result<u64, Failed> {
+impl Locks for Link {
+    /// The token.
+    type Held = u64;
+
+    async fn acquire(&self, ask: Ask) -> Result<u64, Failed> {
         match self {
             Self::Session(session) => session.acquire(ask).await,
             Self::Unary(unary) => unary.acquire(ask).await,
         }
     }
 
-    /// How many of these were renewed, and why the others were not.
-    pub(crate) async fn renew(&self, tokens: &[u64]) -> Result<Renewed, Failed> {
+    async fn renew(&self, tokens: &[u64]) -> Result<Renewed, Failed> {
         let answer = match self {
             Self::Session(session) => session.renew(tokens).await,
             Self::Unary(unary) => unary.renew(tokens).await,
@@ -120,22 +110,12 @@ impl Link {
         answer.map(Renewed::from)
     }
 
-    pub(crate) async fn release(&self, resource: &str, token: u64) -> Result<(), Failed> {
+    async fn release(&self, resource: &str, token: u64) -> Result<(), Failed> {
         match self {
             Self::Session(session) => session.release(resource, token).await,
             Self::Unary(unary) => unary.release(resource, token).await,
         }
     }
-}
-
-/// What became of the items of one renewal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Renewed {
-    pub(crate) ok: u64,
-    /// Those that were refused.
-    pub(crate) lost: u64,
-    /// For how long all that were renewed are good, from before it was sent.
-    pub(crate) valid_for: Duration,
 }
 
 impl From<RenewResponse> for Renewed {

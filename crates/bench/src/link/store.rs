@@ -37,7 +37,7 @@ impl StoreLink {
         WriteStream::open(address, timeout).await.map(Self::Stream)
     }
 
-    pub(crate) async fn write(&self, write: WriteRequest) -> Result<(), Failed> {
+    pub(crate) async fn send(&self, write: WriteRequest) -> Result<(), Failed> {
         match self {
             Self::Stream(stream) => stream.write(write).await,
             Self::Unary(client, timeout) => {

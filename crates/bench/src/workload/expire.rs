@@ -17,6 +17,7 @@ use leasehold_client::{Watch, WatchEventKind};
 use super::outcome;
 use super::renew::{Holding, LOST, hold_shares};
 use crate::figures::{Figures, Measured, OK, UNFINISHED};
+use crate::locks::Locks;
 use crate::progress::Progress;
 use crate::run::{Asker, OwnResource, Run};
 use crate::time::Clock;
@@ -28,7 +29,7 @@ type Deadlines = HashMap<u64, Duration>;
 pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
     let figures = Arc::new(Figures::new(None));
     let _shown = Progress::show(run, "", None, &figures);
-    let holders = hold_shares(run, &Arc::new(Figures::new(None))).await?;
+    let holders = hold_shares(run, &run.links().await?, &Arc::new(Figures::new(None))).await?;
     let client = run.library()?;
     let watch = client.watch(&run.prefix, None).await.map_err(workload::unavailable)?;
     let deadlines = renew_once_more(&holders, &figures).await;

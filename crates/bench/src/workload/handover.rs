@@ -12,14 +12,15 @@ use super::outcome;
 use crate::Error;
 use crate::figures::{Figures, Measured};
 use crate::load::{Client, Window};
+use crate::locks::Locks;
 use crate::run::{Asker, Run};
 
 /// Longer than any line.
 const WAIT: Duration = Duration::from_secs(3_600);
 
 /// One in the line.
-struct Contender {
-    asker: Asker,
+struct Contender<L> {
+    asker: Asker<L>,
     figures: Arc<Figures>,
     resource: Arc<Contended>,
 }
@@ -30,13 +31,12 @@ struct Contended {
     released: Mutex<Option<Duration>>,
 }
 
-pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
-    contend(run).await
+pub(crate) async fn run<L: Locks>(run: &Run, links: &[L]) -> Result<Vec<Measured>, Error> {
+    contend(run, links).await
 }
 
 /// Lets all clients stand in line, client n for the resource at n modulo their number.
-pub(crate) async fn contend(run: &Run) -> Result<Vec<Measured>, Error> {
-    let askers = run.askers().await?;
+pub(crate) async fn contend<L: Locks>(run: &Run, links: &[L]) -> Result<Vec<Measured>, Error> {
     let resources: Vec<_> = (0..run.resources())
         .map(|number| {
             let (name, released) = (run.resource(number), Mutex::default());
@@ -45,7 +45,7 @@ pub(crate) async fn contend(run: &Run) -> Result<Vec<Measured>, Error> {
         .collect();
     let window: Window = run.window();
     let figures = Arc::new(Figures::new(Some(window)));
-    let clients = askers.into_iter().enumerate().map(|(at, asker)| Contender {
+    let clients = run.askers(links).enumerate().map(|(at, asker)| Contender {
         asker,
         figures: Arc::clone(&figures),
         resource: Arc::clone(&resources[at % resources.len()]),
@@ -54,20 +54,20 @@ pub(crate) async fn contend(run: &Run) -> Result<Vec<Measured>, Error> {
     Ok(figures.read())
 }
 
-impl Client for Contender {
+impl<L: Locks> Client for Contender<L> {
     async fn operate(&mut self, due: Duration) {
         let Self { asker, figures, resource } = self;
         let acquired = asker.link.acquire(asker.ask(&resource.name, WAIT)).await;
         let granted = asker.now();
         figures.record("wait", outcome(&acquired), due, granted - due);
-        let Ok(token) = acquired else { return };
+        let Ok(held) = acquired else { return };
         let released = resource.exchange(None).filter(|released| *released > due);
         if let Some(released) = released {
             figures.record("handover", crate::figures::OK, released, granted - released);
         }
         let sent = asker.now();
         resource.exchange(Some(sent));
-        let released = asker.link.release(&resource.name, token).await;
+        let released = asker.link.release(&resource.name, held).await;
         figures.record("release", outcome(&released), sent, asker.now() - sent);
     }
 

@@ -21,7 +21,7 @@ pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
     let taking = Arc::new(Figures::new(None));
     let holders = {
         let _shown = Progress::show(run, ": taking the leases", None, &taking);
-        hold_shares(run, &taking).await?
+        hold_shares(run, &run.links().await?, &taking).await?
     };
     let window = run.window();
     let keeping = Arc::new(Figures::new(Some(window)));

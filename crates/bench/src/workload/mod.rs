@@ -11,6 +11,7 @@ mod store;
 mod watch;
 
 use crate::figures::Measured;
+use crate::locks::Locks;
 use crate::run::Run;
 use crate::{Error, Victim, Workload};
 
@@ -19,20 +20,35 @@ pub(crate) async fn run(
     victim: Option<&mut dyn Victim>,
 ) -> Result<Vec<Measured>, Error> {
     match run.workload {
-        Workload::Pair => pair::run(run).await,
-        Workload::Handover => handover::run(run).await,
-        Workload::Renew => renew::run(run).await,
+        Workload::Pair | Workload::Handover | Workload::Queue | Workload::Renew => {
+            run_over(run, &run.links().await?).await
+        }
         Workload::Hold => hold::run(run).await,
         Workload::Expire => expire::run(run).await,
-        Workload::Queue => queue::run(run).await,
         Workload::Watch => watch::run(run).await,
         Workload::Store => store::run(run).await,
         Workload::Failover => failover::run(run, victim).await,
     }
 }
 
+/// Those that every system can be asked for.
+pub(crate) async fn run_over<L: Locks>(run: &Run, links: &[L]) -> Result<Vec<Measured>, Error> {
+    match run.workload {
+        Workload::Pair => pair::run(run, links).await,
+        Workload::Handover => handover::run(run, links).await,
+        Workload::Queue => queue::run(run, links).await,
+        Workload::Renew => renew::run(run, links).await,
+        other => {
+            let why = format!("{}: is about Leasehold alone", other.name());
+            Err(Error::Setting { flag: "WORKLOAD", why })
+        }
+    }
+}
+
+pub(crate) use store::write_over;
+
 /// The outcome's name.
-pub(crate) fn outcome<T>(result: &Result<T, crate::link::Failed>) -> &'static str {
+pub(crate) fn outcome<T>(result: &Result<T, crate::locks::Failed>) -> &'static str {
     result.as_ref().map_or_else(|failed| failed.0, |_| crate::figures::OK)
 }
 

@@ -10,20 +10,20 @@ use super::outcome;
 use crate::Error;
 use crate::figures::{Figures, MISSED, Measured};
 use crate::load::Client;
+use crate::locks::Locks;
 use crate::run::{Asker, OwnResource, Run};
 
-struct Pairs {
-    asker: Asker,
+struct Pairs<L> {
+    asker: Asker<L>,
     figures: Arc<Figures>,
     resources: Vec<OwnResource>,
     next: usize,
 }
 
-pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
-    let askers = run.askers().await?;
+pub(crate) async fn run<L: Locks>(run: &Run, links: &[L]) -> Result<Vec<Measured>, Error> {
     let window = run.window();
     let figures = Arc::new(Figures::new(Some(window)));
-    let clients = askers.into_iter().enumerate().map(|(at, asker)| Pairs {
+    let clients = run.askers(links).enumerate().map(|(at, asker)| Pairs {
         asker,
         figures: Arc::clone(&figures),
         resources: run.share(at).into_iter().map(OwnResource::new).collect(),
@@ -33,7 +33,7 @@ pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
     Ok(figures.read())
 }
 
-impl Client for Pairs {
+impl<L: Locks> Client for Pairs<L> {
     async fn operate(&mut self, due: Duration) {
         let Self { asker, figures, resources, next } = self;
         let at = *next % resources.len();

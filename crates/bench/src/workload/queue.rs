@@ -7,8 +7,9 @@
 use super::handover;
 use crate::Error;
 use crate::figures::Measured;
+use crate::locks::Locks;
 use crate::run::Run;
 
-pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
-    handover::contend(run).await
+pub(crate) async fn run<L: Locks>(run: &Run, links: &[L]) -> Result<Vec<Measured>, Error> {
+    handover::contend(run, links).await
 }

@@ -12,37 +12,39 @@ use leasehold_api::RENEW_ITEMS_MAX;
 
 use crate::Error;
 use crate::figures::{Figures, MISSED, Measured, OK};
+use crate::link::Link;
 use crate::load::Client;
+use crate::locks::Locks;
 use crate::run::{Asker, Run};
 
 /// What a refused item is counted as.
 pub(crate) const LOST: &str = "NOT_HOLDER";
 
 /// A client and the leases it holds.
-pub(crate) struct Holding {
-    pub(crate) asker: Asker,
-    pub(crate) leases: Vec<(String, u64)>,
+pub(crate) struct Holding<L: Locks = Link> {
+    pub(crate) asker: Asker<L>,
+    pub(crate) leases: Vec<(String, L::Held)>,
 }
 
-struct Renewals {
-    asker: Asker,
+struct Renewals<L: Locks> {
+    asker: Asker<L>,
     figures: Arc<Figures>,
-    tokens: Vec<u64>,
+    held: Vec<L::Held>,
 }
 
-pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
+pub(crate) async fn run<L: Locks>(run: &Run, links: &[L]) -> Result<Vec<Measured>, Error> {
     let most = run.resources().div_ceil(run.settings.clients);
     if most > RENEW_ITEMS_MAX {
         let why = format!("renew: at most {RENEW_ITEMS_MAX} for each client, not {most}");
         return Err(Error::Setting { flag: "--resources", why });
     }
-    let holders = hold_shares(run, &Arc::new(Figures::new(None))).await?;
+    let holders = hold_shares(run, links, &Arc::new(Figures::new(None))).await?;
     let window = run.window();
     let figures = Arc::new(Figures::new(Some(window)));
     let clients = holders.iter().map(|holding| Renewals {
         asker: holding.asker.clone(),
         figures: Arc::clone(&figures),
-        tokens: holding.leases.iter().map(|(_, token)| *token).collect(),
+        held: holding.held(),
     });
     run.drive("renew", window, &figures, clients).await;
     release_all(holders).await;
@@ -54,9 +56,12 @@ pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
 ///
 /// # Errors
 /// [`Error::Unavailable`] when there is no cluster, or some client has none of its leases.
-pub(crate) async fn hold_shares(run: &Run, figures: &Arc<Figures>) -> Result<Vec<Holding>, Error> {
-    let askers = run.askers().await?;
-    let filling = askers.into_iter().enumerate().map(|(at, asker)| {
+pub(crate) async fn hold_shares<L: Locks>(
+    run: &Run,
+    links: &[L],
+    figures: &Arc<Figures>,
+) -> Result<Vec<Holding<L>>, Error> {
+    let filling = run.askers(links).enumerate().map(|(at, asker)| {
         let (share, figures) = (run.share(at), Arc::clone(figures));
         tokio::spawn(async move { fill(asker, share, &figures).await })
     });
@@ -72,7 +77,7 @@ pub(crate) async fn hold_shares(run: &Run, figures: &Arc<Figures>) -> Result<Vec
     Ok(holders)
 }
 
-async fn fill(asker: Asker, share: Vec<String>, figures: &Figures) -> Holding {
+async fn fill<L: Locks>(asker: Asker<L>, share: Vec<String>, figures: &Figures) -> Holding<L> {
     let mut holding = Holding { asker, leases: Vec::with_capacity(share.len()) };
     let mut renewed = holding.asker.now();
     for resource in share {
@@ -85,31 +90,34 @@ async fn fill(asker: Asker, share: Vec<String>, figures: &Figures) -> Holding {
         let acquired = holding.asker.link.acquire(ask).await;
         let took = holding.asker.now() - sent;
         figures.record("acquire", super::outcome(&acquired), sent, took);
-        if let Ok(token) = acquired {
-            holding.leases.push((resource, token));
+        if let Ok(held) = acquired {
+            holding.leases.push((resource, held));
         }
     }
     holding
 }
 
-impl Holding {
+impl<L: Locks> Holding<L> {
+    fn held(&self) -> Vec<L::Held> {
+        self.leases.iter().map(|(_, held)| held.clone()).collect()
+    }
+
     /// Renews all, in as few messages as it takes, counted from `due`.
     pub(crate) async fn renew(&self, measure: &'static str, due: Duration, figures: &Figures) {
-        let tokens: Vec<u64> = self.leases.iter().map(|(_, token)| *token).collect();
-        for some in tokens.chunks(RENEW_ITEMS_MAX) {
+        for some in self.held().chunks(RENEW_ITEMS_MAX) {
             renew(&self.asker, measure, some, due, figures).await;
         }
     }
 }
 
-async fn renew(
-    asker: &Asker,
+async fn renew<L: Locks>(
+    asker: &Asker<L>,
     measure: &'static str,
-    tokens: &[u64],
+    held: &[L::Held],
     due: Duration,
     figures: &Figures,
 ) {
-    let renewed = asker.link.renew(tokens).await;
+    let renewed = asker.link.renew(held).await;
     let took = asker.now().saturating_sub(due);
     match renewed {
         Ok(renewed) => {
@@ -117,18 +125,18 @@ async fn renew(
             figures.record_many(measure, LOST, due, took, renewed.lost);
         }
         Err(failed) => {
-            let count = u64::try_from(tokens.len()).unwrap_or(u64::MAX);
+            let count = u64::try_from(held.len()).unwrap_or(u64::MAX);
             figures.record_many(measure, failed.0, due, took, count);
         }
     }
 }
 
 /// Gives everything back, unmeasured; what does not work expires.
-pub(crate) async fn release_all(holders: Vec<Holding>) {
+pub(crate) async fn release_all<L: Locks>(holders: Vec<Holding<L>>) {
     let releasing = holders.into_iter().map(|Holding { asker, leases }| {
         tokio::spawn(async move {
-            for (resource, token) in leases {
-                if asker.link.release(&resource, token).await.is_err() {
+            for (resource, held) in leases {
+                if asker.link.release(&resource, held).await.is_err() {
                     return;
                 }
             }
@@ -137,13 +145,13 @@ pub(crate) async fn release_all(holders: Vec<Holding>) {
     join_all(releasing).await;
 }
 
-impl Client for Renewals {
+impl<L: Locks> Client for Renewals<L> {
     async fn operate(&mut self, due: Duration) {
-        renew(&self.asker, "renew", &self.tokens, due, &self.figures).await;
+        renew(&self.asker, "renew", &self.held, due, &self.figures).await;
     }
 
     fn missed(&mut self, due: Duration, waited: Duration) {
-        let count = u64::try_from(self.tokens.len()).unwrap_or(u64::MAX);
+        let count = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
         self.figures.record_many("renew", MISSED, due, waited, count);
     }
 }

@@ -11,16 +11,17 @@ use leasehold_api::pb::store::v1::mutation::Operation;
 use leasehold_api::pb::store::v1::{Mutation, Put, WriteRequest};
 
 use super::outcome;
-use super::renew::{Holding, hold_shares, release_all};
+use super::renew::{hold_shares, release_all};
 use crate::figures::{Figures, MISSED, Measured};
 use crate::link::store::StoreLink;
 use crate::load::Client;
+use crate::locks::{Failed, Write, Writes};
 use crate::run::Run;
 use crate::time::{Clock, MachineClock};
 use crate::{Error, Over};
 
-struct Writer {
-    link: StoreLink,
+struct Writer<W> {
+    link: W,
     clock: MachineClock,
     figures: Arc<Figures>,
     resources: Vec<Resource>,
@@ -39,18 +40,29 @@ pub(crate) async fn run(run: &Run) -> Result<Vec<Measured>, Error> {
         let why = "store: writes need a store; pass --store HOST:PORT".to_owned();
         return Err(Error::Setting { flag: "--store", why });
     };
-    let holders = hold_shares(run, &Arc::new(Figures::new(None))).await?;
-    let shares: Vec<_> = holders.iter().map(resources).collect();
+    let holders = hold_shares(run, &run.links().await?, &Arc::new(Figures::new(None))).await?;
+    let shares: Vec<_> = holders.iter().map(|holding| holding.leases.clone()).collect();
     release_all(holders).await;
-    let links = links(run, address).await?;
+    write_over(run, &links(run, address).await?, shares).await
+}
+
+/// Lets each client write to its share, resources with a token each.
+pub(crate) async fn write_over<W: Writes>(
+    run: &Run,
+    links: &[W],
+    shares: Vec<Vec<(String, u64)>>,
+) -> Result<Vec<Measured>, Error> {
     let window = run.window();
     let figures = Arc::new(Figures::new(Some(window)));
     let value = Bytes::from(vec![b'v'; run.settings.value_bytes]);
-    let clients = shares.into_iter().enumerate().map(|(at, resources)| Writer {
+    let clients = shares.into_iter().enumerate().map(|(at, share)| Writer {
         link: links[at % links.len()].clone(),
         clock: run.clock.clone(),
         figures: Arc::clone(&figures),
-        resources,
+        resources: share
+            .into_iter()
+            .map(|(name, token)| Resource { name, token, sequence: 0 })
+            .collect(),
         next: 0,
         value: value.clone(),
     });
@@ -70,29 +82,31 @@ async fn links(run: &Run, address: &str) -> Result<Vec<StoreLink>, Error> {
     Ok(links)
 }
 
-fn resources(holding: &Holding) -> Vec<Resource> {
-    let leases = holding.leases.iter();
-    leases
-        .map(|(name, token)| Resource { name: name.clone(), token: *token, sequence: 0 })
-        .collect()
+impl Writes for StoreLink {
+    async fn write(&self, write: Write<'_>) -> Result<(), Failed> {
+        let Write { resource, token, sequence, value } = write;
+        let put = Operation::Put(Put { key: "value".to_owned(), value: value.clone() });
+        self.send(WriteRequest {
+            resource: resource.to_owned(),
+            token,
+            sequence,
+            mutations: vec![Mutation { operation: Some(put), expected_version: None }],
+            cluster_id: String::new(),
+        })
+        .await
+    }
 }
 
-impl Client for Writer {
+impl<W: Writes> Client for Writer<W> {
     async fn operate(&mut self, due: Duration) {
         let Self { link, clock, figures, resources, next, value } = self;
         let at = *next % resources.len();
         *next += 1;
         let resource = &mut resources[at];
         resource.sequence += 1;
-        let put = Operation::Put(Put { key: "value".to_owned(), value: value.clone() });
-        let written = link.write(WriteRequest {
-            resource: resource.name.clone(),
-            token: resource.token,
-            sequence: resource.sequence,
-            mutations: vec![Mutation { operation: Some(put), expected_version: None }],
-            cluster_id: String::new(),
-        });
-        let written = written.await;
+        let Resource { name, token, sequence } = &*resource;
+        let write = Write { resource: name, token: *token, sequence: *sequence, value };
+        let written = link.write(write).await;
         figures.record("write", outcome(&written), due, clock.now().saturating_sub(due));
     }
 

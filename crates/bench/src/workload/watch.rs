@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use super::outcome;
 use crate::figures::{Figures, MISSED, Measured, OK, UNFINISHED};
 use crate::load::{Client, Window};
+use crate::locks::Locks;
 use crate::run::{Asker, OwnResource, Run};
 use crate::time::Clock;
 use crate::{Error, workload};
