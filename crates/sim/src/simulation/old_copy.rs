@@ -2,7 +2,7 @@
 
 use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{
-    BootId, DiskId, Identity, OpenError, PeerMemory, RecordRef, RecordStream, StreamOptions,
+    AdmitError, BootId, DiskId, Identity, OpenError, PeerMemory, RecordRef, RecordStream, StreamOptions,
 };
 
 /// Whether a node with the disk `by` would refuse node `node` on its next start from `copy`, by what that
@@ -23,9 +23,12 @@ pub(crate) fn is_refused(
     }
     let by = by.image();
     by.crash_keeping(|_| false);
-    let memory = PeerMemory::open(by.mount());
+    // A memory that cannot be written, since its disk is full or about to fail, knows nothing more for that.
+    by.set_capacity(None);
+    by.forget_faults();
+    let Ok(mut memory) = PeerMemory::open(by.mount()) else { return false };
     // A node never seen has no past to compare with.
-    memory.is_ok_and(|mut memory| memory.admit(node, claimed.start).is_err())
+    matches!(memory.admit(node, claimed.start), Err(AdmitError::Refused(_)))
 }
 
 /// How many groups a start on a copy of this disk would find.

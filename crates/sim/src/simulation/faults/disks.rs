@@ -143,7 +143,21 @@ impl World {
         unaware < if self.plan.copies_live() { 1 } else { self.plan.nodes / 2 }
     }
 
+    /// Whether a peer would refuse the disk that was put aside.
+    fn copy_was_believed(&self, victim: u64) -> bool {
+        let Some((disk, id)) = &self.machines[&victim].put_aside else { return false };
+        self.others(victim).any(|other| {
+            old_copy::is_refused(disk, (CLUSTER, victim, *id), &self.machines[&other].disk)
+        })
+    }
+
+    /// Unless a peer that could not tell has believed the copy: it does not believe the disk itself then, so
+    /// the node stays out, as one that is to be replaced.
     pub(super) fn true_disk_again(&mut self, id: u64) {
+        if self.copy_was_believed(id) {
+            self.figures.count("nodes to be replaced");
+            return;
+        }
         self.kill_node(id, false);
         let Some(machine) = self.machines.get_mut(&id) else { return };
         if let Some((disk, disk_id)) = machine.put_aside.take() {
