@@ -11,10 +11,11 @@
 //! definite no.
 
 use alloc::collections::VecDeque;
-use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use leasehold_types::{EndReason, LeaseTime, RequestId};
 
 /// Ids per block; as for claims, a snapshot copies pointers to blocks.
@@ -31,7 +32,7 @@ pub(crate) struct EndedId {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
     order: Order,
-    why: BTreeMap<RequestId, EndReason>,
+    why: HashMap<RequestId, EndReason>,
 }
 
 impl Memory {
@@ -67,11 +68,6 @@ impl Memory {
     /// The ids as they are now, untouched by later changes.
     pub(crate) fn freeze(&self) -> Order {
         self.order.clone()
-    }
-
-    /// The remembered ids in byte order.
-    pub(crate) fn requests(&self) -> impl Iterator<Item = &RequestId> {
-        self.why.keys()
     }
 
     /// Whether index and order name the same ids, each once.
@@ -128,5 +124,46 @@ impl Order {
             self.forgotten = 0;
         }
         Some(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    impl Memory {
+        /// Breaks the index.
+        pub(crate) fn lose_a_reason(&mut self, request: &RequestId) {
+            self.why.remove(request);
+        }
+
+        /// Breaks the index.
+        pub(crate) fn change_a_reason(&mut self, request: &RequestId) {
+            self.why.insert(*request, EndReason::WaitOver);
+        }
+    }
+
+    fn id(number: u32) -> EndedId {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&number.to_le_bytes());
+        let request = RequestId::from_bytes(bytes);
+        EndedId { request, why: EndReason::Released, at: LeaseTime(number.into()) }
+    }
+
+    #[test]
+    fn ids_are_remembered_in_order_over_many_blocks_and_the_blocks_are_full() {
+        let mut memory = Memory::default();
+        let ids: Vec<EndedId> = (0..2_000).map(id).collect();
+        ids.iter().for_each(|id| memory.remember(*id, 10_000));
+        assert_eq!(memory.iter().copied().collect::<Vec<_>>(), ids);
+        let lengths: Vec<usize> = memory.order.blocks.iter().map(|block| block.len()).collect();
+        assert_eq!(lengths, vec![BLOCK, BLOCK, BLOCK, 2_000 - 3 * BLOCK]);
+        memory.forget_until(LeaseTime(999));
+        assert_eq!(memory.iter().copied().collect::<Vec<_>>(), ids[1_000..]);
+        assert_eq!(memory.order.blocks.len(), 3);
+        assert!(memory.is_consistent());
+        memory.forget_until(LeaseTime(5_000));
+        assert_eq!((memory.len(), memory.order.blocks.len()), (0, 0));
     }
 }

@@ -16,7 +16,7 @@ const CHUNK: usize = 16;
 type Chunk = [Option<Claim>; CHUNK];
 
 /// A claim's place in the slab. Reused after its end, so never an identity: that is the claim's age.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot(u32);
 
 impl Slot {
@@ -44,6 +44,12 @@ impl Slab {
     pub(crate) fn get(&self, slot: Slot) -> &Claim {
         let (chunk, index) = slot.split();
         self.chunks[chunk][index].as_ref().expect("an index names live claims only")
+    }
+
+    /// The claim in a slot that may be free by now.
+    pub(crate) fn find(&self, slot: Slot) -> Option<&Claim> {
+        let (chunk, index) = slot.split();
+        self.chunks.get(chunk).and_then(|chunk| chunk[index].as_ref())
     }
 
     pub(crate) fn get_mut(&mut self, slot: Slot) -> &mut Claim {

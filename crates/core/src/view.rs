@@ -99,7 +99,7 @@ impl LeaseState {
         Some(ResourceView {
             lease: self.answer(slot),
             held_for_ms: self.counters.now.since_ms(since),
-            queue_length: resource.waiters.len() as u64,
+            queue_length: resource.waiting() as u64,
         })
     }
 }

@@ -70,6 +70,10 @@ fn refuse_control_characters(
     text: &str,
     allowed: &'static str,
 ) -> Result<(), BadField> {
+    // What nearly every name is made of. Without a branch for each byte it is a few instructions.
+    if text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~')) {
+        return Ok(());
+    }
     match text.char_indices().find(|(_, c)| c.is_control()) {
         None => Ok(()),
         Some((at, c)) => {

@@ -107,6 +107,22 @@ fn a_renewal_counts_its_ttl_from_now_and_never_moves_a_deadline_back() {
 }
 
 #[test]
+fn renewals_in_batches_of_their_own_move_every_deadline_on() {
+    // One state from batch to batch, as a node has it: what restores it finds every deadline anew.
+    let mut state = LeaseState::new(settings());
+    state.apply(LeaseTime(0), &[acquire("ann@a"), acquire("bob@b"), acquire("cy@c")]);
+    state.apply(LeaseTime(4_000), &[renew(&[1], &[])]);
+    state.apply(LeaseTime(5_000), &[renew(&[3], &[])]);
+    for (holder, deadline) in [("bob", 10_000), ("ann", 14_000), ("cy", 15_000)] {
+        assert_eq!(state.next_deadline(), Some(LeaseTime(deadline)));
+        assert_eq!(state.apply(LeaseTime(deadline - 1), &[PULSE]).events, []);
+        let ended = state.apply(LeaseTime(deadline), &[PULSE]).events;
+        assert_eq!(ended.iter().map(|event| event.holder.as_str()).collect::<Vec<_>>(), [holder]);
+    }
+    assert_eq!(state.next_deadline(), None);
+}
+
+#[test]
 fn a_stamp_from_the_past_moves_nothing_back() {
     check(&[
         (3_000, &[PULSE], &["pulsed"]),

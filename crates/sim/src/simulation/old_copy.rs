@@ -2,7 +2,8 @@
 
 use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{
-    AdmitError, BootId, DiskId, Identity, OpenError, PeerMemory, RecordRef, RecordStream, StreamOptions,
+    AdmitError, BootId, DiskId, Identity, OpenError, PeerMemory, RecordRef, RecordStream,
+    StreamOptions,
 };
 
 /// Whether a node with the disk `by` would refuse node `node` on its next start from `copy`, by what that
