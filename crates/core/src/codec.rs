@@ -239,6 +239,9 @@ mod tests {
     fn a_length_is_believed_only_as_far_as_there_are_bytes() {
         let mut reader = Reader { rest: &[0xff, 0xff, 0xff, 0xff, 0x0f, 1, 2, 3] };
         assert_eq!(reader.length("list", 1), Err(DecodeError::Truncated { what: "list" }));
+        let three_of_two_bytes = &[3, 1, 2, 3, 4, 5];
+        let mut reader = Reader { rest: three_of_two_bytes };
+        assert_eq!(reader.length("list", 2), Err(DecodeError::Truncated { what: "list" }));
     }
 
     proptest! {

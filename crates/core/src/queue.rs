@@ -145,6 +145,31 @@ mod tests {
         prop::collection::vec(step, 0..300)
     }
 
+    fn full(waiters: u64) -> Queue {
+        let mut queue = Queue::default();
+        (0..waiters).for_each(|age| queue.push(Revision(age), Slot::new(0)));
+        queue
+    }
+
+    #[test]
+    fn a_row_closes_up_when_most_of_it_is_gaps_and_not_before() {
+        let mut queue = full(1_000);
+        (0..500).for_each(|age| assert!(queue.remove(Revision(age))));
+        assert_eq!((queue.row.len(), queue.len()), (1_000, 500));
+        assert!(queue.remove(Revision(700)));
+        assert_eq!((queue.row.len(), queue.len()), (499, 499));
+    }
+
+    #[test]
+    fn a_short_row_is_left_as_it_is() {
+        let mut queue = full(CLOSE_UP_MIN as u64 - 1);
+        (0..20).for_each(|age| assert!(queue.remove(Revision(age))));
+        assert_eq!(queue.row.len(), CLOSE_UP_MIN - 1);
+        let mut queue = full(CLOSE_UP_MIN as u64);
+        (0..20).for_each(|age| assert!(queue.remove(Revision(age))));
+        assert!(queue.row.len() < CLOSE_UP_MIN);
+    }
+
     proptest! {
         #[test]
         fn a_queue_is_a_list_that_forgets_who_left(steps in steps()) {
@@ -166,6 +191,8 @@ mod tests {
                     _ => prop_assert!(!queue.remove(Revision(age))),
                 }
                 prop_assert_eq!(queue.len(), list.len());
+                let gaps = queue.row.iter().take_while(|waiter| waiter.gone).count();
+                prop_assert_eq!(queue.gaps_in_front(), gaps);
                 prop_assert_eq!(queue.first(), list.first().map(|age| Slot::new(*age as usize)));
                 prop_assert_eq!(queue.iter().map(|(age, _)| age.0).collect::<Vec<_>>(), list.clone());
                 for (place, age) in (1..).zip(&list) {

@@ -94,6 +94,12 @@ mod tests {
     }
 
     #[test]
+    fn one_ttl_for_everybody_is_allowed() {
+        let (ttl_min, ttl_max) = (ttl(5_000), ttl(5_000));
+        assert_eq!(Settings { ttl_min, ttl_max, ..Settings::default() }.check(), Ok(()));
+    }
+
+    #[test]
     fn a_setting_out_of_bounds_is_named() {
         assert_eq!(refused(|settings| settings.claims_max = 0).field, "claims_max");
         assert_eq!(refused(|settings| settings.claims_max = u64::MAX).field, "claims_max");

@@ -233,3 +233,17 @@ impl Field for EndedId {
         Ok(Self { request: reader.field()?, why: reader.field()?, at: reader.field()? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lease_time_may_stand_at_its_end_and_not_behind_it() {
+        let mut state = LeaseState::new(Settings::default());
+        for (now, is_read) in [(NOW_MAX.0, true), (NOW_MAX.0 + 1, false)] {
+            state.counters.now = LeaseTime(now);
+            assert_eq!(LeaseState::restore(&state.snapshot()).is_ok(), is_read, "{now}");
+        }
+    }
+}

@@ -167,6 +167,25 @@ async fn a_claim_that_was_only_renewed_on_a_stream_is_followed_by_it() {
 }
 
 #[tokio::test]
+async fn a_release_is_pushed_to_every_session_that_follows_the_lease_but_the_one_that_asked_for_it()
+{
+    let cluster = Cluster::start(1).await;
+    let (mut session, _) = Session::open(&mut cluster.lease(0)).await;
+    let (mut other, _) = Session::open(&mut cluster.lease(0)).await;
+    let lease = lease_of(session.ask(Command::Acquire(acquire_long("r"))).await);
+    let renew = pb::RenewRequest { tokens: vec![lease.token], request_ids: vec![] };
+    assert!(matches!(other.ask(Command::Renew(renew)).await, Message::Renewed(_)));
+    let next = lease_of(session.ask(Command::Acquire(acquire_long("s"))).await);
+    let release = pb::ReleaseRequest { resource: "r".into(), token: lease.token };
+    assert!(matches!(session.ask(Command::Release(release)).await, Message::Released(_)));
+    let event = other.pushed().await;
+    assert_eq!((event.kind(), event.token), (pb::EventKind::Released, lease.token));
+    // The next that the first session is told is about something else.
+    crate::common::release(&mut cluster.lease(0), &next).await;
+    assert_eq!(session.pushed().await.token, next.token);
+}
+
+#[tokio::test]
 async fn a_session_that_breaks_ends_nothing() {
     let cluster = Cluster::start(1).await;
     let mut client = cluster.lease(0);

@@ -9,10 +9,10 @@ use crate::Outcome;
 /// Instructions per command, by part.
 pub(crate) type Counts = BTreeMap<String, u64>;
 
-/// More than this above its budget is too much.
-const ABOVE_PERCENT: u64 = 5;
+/// More than this above its budget is too much. The C library copies in other steps on other processors.
+const ABOVE_PERCENT: u64 = 10;
 /// More than this below it, and the budget would no longer notice what was gained being lost again.
-const BELOW_PERCENT: u64 = 15;
+const BELOW_PERCENT: u64 = 20;
 
 /// See `budgets.toml`.
 #[derive(Debug, Deserialize)]
@@ -92,16 +92,16 @@ mod tests {
 
     #[test]
     fn a_count_within_its_budget_is_nothing_to_complain_about() {
-        assert_eq!(budgets().judge(&counts(&[("a", 1_050), ("b", 100)])), [""; 0]);
-        assert_eq!(budgets().judge(&counts(&[("a", 900), ("b", 86)])), [""; 0]);
+        assert_eq!(budgets().judge(&counts(&[("a", 1_100), ("b", 105)])), [""; 0]);
+        assert_eq!(budgets().judge(&counts(&[("a", 850), ("b", 81)])), [""; 0]);
     }
 
     #[test]
     fn a_count_above_or_far_below_its_budget_is_named() {
-        let wrong = budgets().judge(&counts(&[("a", 849), ("b", 106)]));
+        let wrong = budgets().judge(&counts(&[("a", 799), ("b", 111)]));
         assert_eq!(
             wrong,
-            ["a costs 849; lower its budget of 1000", "b costs 106, its budget is 100"]
+            ["a costs 799; lower its budget of 1000", "b costs 111, its budget is 100"]
         );
     }
 

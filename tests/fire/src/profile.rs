@@ -19,7 +19,7 @@ pub(crate) struct Workload {
 /// A kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Profile {
-    /// Ten minutes of everything
+    /// Eight minutes of everything
     Ci,
     /// Two hours of everything
     Long,
@@ -33,7 +33,7 @@ pub(crate) type Least = &'static [(&'static str, u64)];
 impl Profile {
     pub(crate) fn minutes(self) -> f64 {
         match self {
-            Self::Ci => 10.0,
+            Self::Ci => 8.0,
             Self::Long => 120.0,
             Self::Increments => 15.0,
         }
@@ -85,11 +85,11 @@ impl Profile {
                 ("sigkills", 200),
                 ("pauses", 60),
                 ("partitions", 60),
-                ("leader changes", 40),
-                ("acknowledged increments", 2_000),
-                ("grants", 500),
-                ("expiries", 40),
-                ("stale refused", 20),
+                ("leader changes", 30),
+                ("acknowledged increments", 1_500),
+                ("grants", 400),
+                ("expiries", 30),
+                ("stale refused", 15),
                 ("lost by the control", 1),
             ],
             Self::Long => &[

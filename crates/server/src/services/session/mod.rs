@@ -8,6 +8,7 @@
 //! Whether an attempt's number was used before is the client's affair; its answer carries it back.
 
 mod attempts;
+mod given_back;
 mod replies;
 
 use std::collections::HashSet;
@@ -16,7 +17,7 @@ use futures_util::FutureExt;
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::pb::lease::v1::session_response::Message;
 use leasehold_api::{Failure, Problem, claim_from_answer, duration_from_ms, event_to_wire};
-use leasehold_core::Outcome;
+use leasehold_core::{Command, Outcome};
 use leasehold_raft::{AsyncRuntime, Member};
 use leasehold_types::{BadField, Event, Fault, RequestId, Revision};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -25,6 +26,7 @@ use tonic::{Status, Streaming};
 use super::{Services, answers};
 use crate::hub::{Follower, Following, is_end};
 use attempts::{Answered, Attempts, Kind};
+use given_back::GivenBack;
 use replies::Replies;
 pub(crate) use replies::ReplyStream;
 
@@ -53,6 +55,7 @@ impl<RT: AsyncRuntime> Services<RT> {
             follower,
             following,
             followed: HashSet::new(),
+            given_back: GivenBack::default(),
             leader: self.leader.clone(),
             _permit: permit,
         };
@@ -71,6 +74,7 @@ struct Session<RT: AsyncRuntime> {
     following: Following,
     /// The claims that the hub was asked to tell about.
     followed: HashSet<RequestId>,
+    given_back: GivenBack,
     leader: watch::Receiver<Option<Member>>,
     _permit: OwnedSemaphorePermit,
 }
@@ -180,6 +184,9 @@ impl<RT: AsyncRuntime> Session<RT> {
         let (kind, command) = attempts::checked(asked)?;
         self.services.refuse_when_stopping()?;
         self.attempts.admit(kind)?;
+        if let Command::Release { token, .. } = &command {
+            self.given_back.note(*token);
+        }
         let proposal = self.services.node.propose(command)?;
         self.attempts.begin(number, kind, proposal);
         Ok(())
@@ -250,6 +257,9 @@ impl<RT: AsyncRuntime> Session<RT> {
     fn on_event(&mut self, event: Event, replies: &Replies) -> Result<(), Problem> {
         if is_end(&event) {
             self.followed.remove(&event.request);
+        }
+        if self.given_back.take(&event) {
+            return Ok(());
         }
         let message = Some(Message::Pushed(event_to_wire(&event)));
         replies.push(pb::SessionResponse { attempt: 0, message })
