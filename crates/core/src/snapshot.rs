@@ -237,6 +237,8 @@ impl Field for EndedId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Answer, Command};
+    use leasehold_types::Refusal;
 
     #[test]
     fn lease_time_may_stand_at_its_end_and_not_behind_it() {
@@ -244,6 +246,13 @@ mod tests {
         for (now, is_read) in [(NOW_MAX.0, true), (NOW_MAX.0 + 1, false)] {
             state.counters.now = LeaseTime(now);
             assert_eq!(LeaseState::restore(&state.snapshot()).is_ok(), is_read, "{now}");
+        }
+        let mut state = LeaseState::new(Settings::default());
+        for (now, answer) in
+            [(NOW_MAX.0, Answer::Pulsed), (NOW_MAX.0 + 1, Answer::Refused(Refusal::Exhausted))]
+        {
+            let applied = state.apply(LeaseTime(now), &[Command::Pulse]);
+            assert_eq!(applied.outcomes[0].answer, answer, "{now}");
         }
     }
 }

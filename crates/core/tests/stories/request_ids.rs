@@ -140,6 +140,9 @@ fn ended_ids_are_remembered_up_to_their_number_and_the_oldest_goes_first() {
         ],
     );
     assert_eq!((state.ended_len(), state.ended_memory_reach_ms()), (2, 600));
+    let few = [(0, &[cancel("ann")][..], &["cancelled nothing"][..]), (600, &[PULSE], &["pulsed"])];
+    let state = check(&few);
+    assert_eq!(state.ended_memory_reach_ms(), state.settings().ended_memory_ms, "below its bound");
 }
 
 #[test]
