@@ -184,10 +184,14 @@ impl<RT: AsyncRuntime> Session<RT> {
         let (kind, command) = attempts::checked(asked)?;
         self.services.refuse_when_stopping()?;
         self.attempts.admit(kind)?;
-        if let Command::Release { token, .. } = &command {
-            self.given_back.note(*token);
-        }
+        let given_back = match &command {
+            Command::Release { token, .. } => Some(*token),
+            _ => None,
+        };
         let proposal = self.services.node.propose(command)?;
+        if let Some(token) = given_back {
+            self.given_back.note(token);
+        }
         self.attempts.begin(number, kind, proposal);
         Ok(())
     }
