@@ -203,21 +203,30 @@ fn on_runtime(
     runtime.enable_all().build()?.block_on(work)
 }
 
+/// What every run has, for one client and a moment.
+const SETTINGS: Settings = Settings {
+    clients: 1,
+    connections: 1,
+    // Of Leasehold alone; the report has the system's own way.
+    over: Over::Unary,
+    pace: Pace::Closed,
+    duration: Duration::from_millis(100),
+    warmup: Duration::ZERO,
+    resources: None,
+    ttl: TTL,
+    timeout: TIMEOUT,
+    value_bytes: VALUE_BYTES,
+    kills: 0,
+};
+
 impl LoadArgs {
     fn settings(&self) -> Settings {
         Settings {
             clients: self.clients as usize,
             connections: self.system.connections as usize,
-            // Of Leasehold alone; the report has the system's own way.
-            over: Over::Unary,
-            pace: Pace::Closed,
             duration: Duration::from_secs_f64(self.seconds),
             warmup: Duration::from_secs_f64(self.warmup),
-            resources: None,
-            ttl: TTL,
-            timeout: TIMEOUT,
-            value_bytes: VALUE_BYTES,
-            kills: 0,
+            ..SETTINGS
         }
     }
 }
@@ -259,7 +268,8 @@ async fn load_etcd(
     workload: Workload,
     settings: &Settings,
 ) -> Result<Report, Failure> {
-    let (mut cluster, links) = open_etcd(system, endpoints, settings).await?;
+    let (mut cluster, links) =
+        open_etcd(system, endpoints, settings.clients, settings.connections).await?;
     let before = cluster.revision().await?;
     let report = run_over(workload, system.way(), settings, &links).await?;
     let revisions = cluster.revision().await? - before;
@@ -283,10 +293,11 @@ async fn load_etcd(
 async fn open_etcd(
     system: System,
     endpoints: &[String],
-    settings: &Settings,
+    clients: usize,
+    connections: usize,
 ) -> Result<(Cluster, Vec<Etcd>), Failure> {
     let way = if system == System::EtcdLock { etcd::Way::Lock } else { etcd::Way::Txn };
-    Ok(Cluster::open(endpoints, way, settings.clients, settings.connections).await?)
+    Ok(Cluster::open(endpoints, way, clients, connections).await?)
 }
 
 async fn redlocks(endpoints: &[String], count: usize) -> Result<Vec<Redlock>, Failure> {
@@ -314,8 +325,7 @@ async fn try_out(args: &SystemArgs) -> Result<(), Failure> {
     let (offers, count) = (system.offers(), *connections as usize);
     match system {
         System::EtcdLock | System::EtcdTxn => {
-            let way = if *system == System::EtcdLock { etcd::Way::Lock } else { etcd::Way::Txn };
-            let (cluster, links) = Cluster::open(endpoints, way, count, count).await?;
+            let (cluster, links) = open_etcd(*system, endpoints, count, count).await?;
             check(&links, offers).await?;
             cluster.close().await?;
         }
@@ -331,8 +341,7 @@ async fn try_out(args: &SystemArgs) -> Result<(), Failure> {
             if !links[0].syncs().await? {
                 return Err("fsync and synchronous_commit must be on".into());
             }
-            let settings = Settings { clients: 1, connections: 1, ..one_write() };
-            write_over(system.way(), &settings, &links, shares).await?;
+            write_over(system.way(), &SETTINGS, &links, shares).await?;
             if links[0].stale_writes(&resource).await? != 0 {
                 return Err("a stale token wrote".into());
             }
@@ -344,20 +353,4 @@ async fn try_out(args: &SystemArgs) -> Result<(), Failure> {
 
 async fn check<L: Locks>(links: &[L], offers: Offers) -> Result<(), Failure> {
     verify(links, offers).await.map_err(Failure::from)
-}
-
-fn one_write() -> Settings {
-    Settings {
-        clients: 1,
-        connections: 1,
-        over: Over::Unary,
-        pace: Pace::Closed,
-        duration: Duration::from_millis(100),
-        warmup: Duration::ZERO,
-        resources: None,
-        ttl: TTL,
-        timeout: TIMEOUT,
-        value_bytes: VALUE_BYTES,
-        kills: 0,
-    }
 }

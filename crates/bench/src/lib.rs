@@ -4,7 +4,8 @@
 //! target is any cluster; only `failover` needs one that may be killed ([`Victim`]).
 //!
 //! Reading order: [`load`] says when an operation is due and from when it counts, [`figures`] what is
-//! counted, [`floor`] what it is compared with, [`locks`] what may stand in the place of the cluster; then one file a workload, and [`report`].
+//! counted, [`floor`] what it is compared with, [`locks`] what may stand in the place of the cluster;
+//! then one file a workload, and [`report`].
 //!
 //! Deliberately absent: retries. Where a program would ask again, a run counts a failure.
 

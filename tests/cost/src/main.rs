@@ -67,19 +67,15 @@ fn run(options: &Options) -> Outcome<ExitCode> {
             Part::named(part)?.work(*times, callgrind::begin);
             Ok(ExitCode::SUCCESS)
         }
-        What::Count { parts } if parts.is_empty() => {
-            count(parts::ALL.iter())?;
-            Ok(ExitCode::SUCCESS)
-        }
         What::Count { parts } => {
-            let parts: Vec<&Part> =
+            let named: Vec<&Part> =
                 parts.iter().map(|name| Part::named(name)).collect::<Result<_, _>>()?;
-            count(parts.into_iter())?;
+            count(if named.is_empty() { parts::ALL.iter().collect() } else { named })?;
             Ok(ExitCode::SUCCESS)
         }
         What::Check => {
             let budgets = Budgets::committed()?;
-            let complaints = budgets.judge(&count(parts::ALL.iter())?);
+            let complaints = budgets.judge(&count(parts::ALL.iter().collect())?);
             complaints.iter().for_each(|complaint| println!("WRONG: {complaint}"));
             Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
@@ -87,7 +83,7 @@ fn run(options: &Options) -> Outcome<ExitCode> {
 }
 
 /// What each part costs, printed as it is known.
-fn count<'a>(parts: impl Iterator<Item = &'a Part>) -> Outcome<budgets::Counts> {
+fn count(parts: Vec<&Part>) -> Outcome<budgets::Counts> {
     let mut counts = budgets::Counts::new();
     for part in parts {
         let instructions = callgrind::instructions_per_command(part)?;

@@ -134,27 +134,25 @@ impl World {
     /// majority knows, nobody can tell it. Only what is remembered durably counts: a peer may die before
     /// it meets the copy.
     fn copy_is_known(&self, victim: u64) -> bool {
-        let Some((old, id)) = &self.machines[&victim].put_aside else { return false };
-        let knows = |other: &u64| {
-            old_copy::is_refused(old, (CLUSTER, victim, *id), &self.machines[other].disk)
-        };
-        let unaware = self.others(victim).filter(|other| !knows(other)).count() as u64;
+        let Some(aware) = self.put_aside_is_refused_by(victim) else { return false };
+        let unaware = self.others(victim).count() - aware;
         // Whoever believed a live copy does not believe the disk itself when that is put back.
-        unaware < if self.plan.copies_live() { 1 } else { self.plan.nodes / 2 }
+        (unaware as u64) < if self.plan.copies_live() { 1 } else { self.plan.nodes / 2 }
     }
 
-    /// Whether a peer would refuse the disk that was put aside.
-    fn copy_was_believed(&self, victim: u64) -> bool {
-        let Some((disk, id)) = &self.machines[&victim].put_aside else { return false };
-        self.others(victim).any(|other| {
-            old_copy::is_refused(disk, (CLUSTER, victim, *id), &self.machines[&other].disk)
-        })
+    /// How many peers would refuse the disk that was put aside, if there is one.
+    fn put_aside_is_refused_by(&self, victim: u64) -> Option<usize> {
+        let (disk, id) = self.machines[&victim].put_aside.as_ref()?;
+        let refuses = |other: &u64| {
+            old_copy::is_refused(disk, (CLUSTER, victim, *id), &self.machines[other].disk)
+        };
+        Some(self.others(victim).filter(refuses).count())
     }
 
     /// Unless a peer that could not tell has believed the copy: it does not believe the disk itself then, so
     /// the node stays out, as one that is to be replaced.
     pub(super) fn true_disk_again(&mut self, id: u64) {
-        if self.copy_was_believed(id) {
+        if self.put_aside_is_refused_by(id).is_some_and(|peers| peers > 0) {
             self.figures.count("nodes to be replaced");
             return;
         }
