@@ -98,7 +98,8 @@ pub(crate) fn to_wire(answer: &Answer) -> Message {
     }
 }
 
-/// What is understood says the facts that were told, and no others.
+/// What is understood says the facts that were told, and no others. Whether it was applied follows from
+/// the reason, whatever was told: no client of ours reads that word.
 fn failed(raw: &Failure) {
     let problem = raw.problem();
     same_problem(&problem);
@@ -106,7 +107,7 @@ fn failed(raw: &Failure) {
     if again.reason != raw.reason {
         return;
     }
-    for (name, fact) in &again.metadata {
+    for (name, fact) in again.metadata.iter().filter(|(name, _)| *name != "applied") {
         let told = raw.metadata.get(name).unwrap_or(fact);
         let number = |text: &str| text.parse::<u64>().ok();
         let same = told == fact || (number(told).is_some() && number(told) == number(fact));
