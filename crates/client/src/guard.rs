@@ -141,8 +141,9 @@ impl LeaseGuard {
 
     /// Releases the lease and waits for the cluster's answer. `true` when it was held until then.
     ///
-    /// From the call on this process holds nothing, whatever the answer. Cancel safe: the release
-    /// goes on in the background.
+    /// A lease that was lost by the clock is given back at once, without being asked for: the answer is
+    /// then about that earlier release. From the call on this process holds nothing, whatever the answer.
+    /// Cancel safe: the release goes on in the background.
     ///
     /// # Errors
     /// The fault, when no definite answer came for a ttl and the request timeout together; the lease

@@ -54,6 +54,11 @@ fn too_little_in_too_many_seeds_is_said() {
 }
 
 #[test]
+fn a_node_whose_syncs_are_lies_is_noticed_before_any_power_is_cut() {
+    assert_eq!(noticed(Plant::SyncLies), "S11 applied is on a majority's disks");
+}
+
+#[test]
 fn a_store_that_forgets_its_marks_is_noticed() {
     assert_eq!(noticed(Plant::StoreForgetsMarks), "F1 a mark never decreases");
 }

@@ -1,6 +1,6 @@
 //! What is on the fake medium, what is only in its cache, and what a power cut leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 /// The smallest piece of a write that survives or vanishes as one.
@@ -150,9 +150,9 @@ impl Medium {
     }
 
     fn drop_nameless(&mut self) {
-        let (names, durable) = (&self.names, &self.durable_names);
-        self.files
-            .retain(|file, _| names.values().chain(durable.values()).any(|named| named == file));
+        let named: BTreeSet<u64> =
+            self.names.values().chain(self.durable_names.values()).copied().collect();
+        self.files.retain(|file, _| named.contains(file));
     }
 
     pub(super) fn write(&mut self, file: u64, offset: u64, bytes: &[u8]) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use leasehold_raft::{AppliedBatch, Change};
 use leasehold_types::{ClaimAnswer, Event, EventKind, FencingToken, RequestId, Standing};
 
+use super::log_on_disk::Kept;
 use super::seen::{BeliefSeen, ReadSeen, Seen, StateSeen, StoredSeen};
 
 /// See the module. For comparing what should be equal, not against an adversary.
@@ -91,6 +92,12 @@ impl Fingerprint {
                 }
             }
             Seen::StoreFailed { why } => self.text(22, why),
+            Seen::LogsOnDisk { index, logs } => {
+                self.all([25, *index]);
+                for (node, kept) in logs {
+                    self.node(25, *node).kept(*kept);
+                }
+            }
             Seen::ReadAsked { client, read } => self.all([23, *client, *read]),
             Seen::ReadAnswered { client, read, answer } => {
                 self.all([24, *client, *read]);
@@ -133,6 +140,15 @@ impl Fingerprint {
 
     fn request(&mut self, request: RequestId) {
         self.bytes(request.as_bytes());
+    }
+
+    fn kept(&mut self, kept: Kept) {
+        match kept {
+            Kept::Entry(term) => self.all([0, term]),
+            Kept::Purged => self.mix(1),
+            Kept::Nothing => self.mix(2),
+            Kept::Unasked => self.mix(3),
+        }
     }
 
     fn change(&mut self, change: &Change) {

@@ -17,6 +17,7 @@ pub(crate) mod clocks;
 mod faults;
 pub(crate) mod fingerprint;
 mod healing;
+mod log_on_disk;
 mod lying_disk;
 mod machine;
 pub(crate) mod network;

@@ -49,6 +49,7 @@ pub(crate) fn grow_to(disk: &FakeDisk, disk_id: DiskId, groups: u64) {
     }
 }
 
-const fn options(disk_id: DiskId) -> StreamOptions {
+/// A stream as small as those here are.
+pub(crate) const fn options(disk_id: DiskId) -> StreamOptions {
     StreamOptions { step_bytes: 16 << 10, ..StreamOptions::new(disk_id) }
 }

@@ -11,6 +11,7 @@ use leasehold_types::{ClaimAnswer, FencingToken, RequestId, ResourceName, Revisi
 use tokio::sync::mpsc;
 
 use super::clocks::MachineClocks;
+use super::log_on_disk::Kept;
 use super::process::{SimProcesses, true_time};
 
 /// What happened.
@@ -30,6 +31,8 @@ pub(crate) enum Seen {
     Applied { node: u64, change: Arc<Change> },
     /// A node's state, looked at between two batches.
     State { node: u64, state: StateSeen },
+    /// What all disks keep for good of a place in the log that a node just applied.
+    LogsOnDisk { index: u64, logs: Vec<(u64, Kept)> },
     /// What a node says it is.
     Stands { node: u64, term: u64, role: Role, applied: Option<u64>, serves: bool },
     /// An application wants a lease.

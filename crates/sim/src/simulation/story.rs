@@ -74,6 +74,7 @@ fn keep(seen: &Seen) -> Told {
 fn is_worth_telling(seen: &Seen) -> bool {
     match seen {
         Seen::State { .. }
+        | Seen::LogsOnDisk { .. }
         | Seen::Answered { .. }
         | Seen::Checked { .. }
         | Seen::Proven { .. }

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use leasehold_disk::DiskId;
 use leasehold_disk::fake::FakeDisk;
-use leasehold_raft::{AsyncRuntime, Node, Role};
+use leasehold_raft::{AppliedBatch, AsyncRuntime, Change, Node, Role};
 use openraft_rt_sim::SimRuntime;
 use tokio::sync::mpsc;
 
 use super::clocks::MachineClocks;
+use super::log_on_disk::{self, Kept};
 use super::network::{Did, Network, Place};
 use super::oracles::{Court, Violation};
 use super::plan::{FaultClass, Plan, Plant};
@@ -27,6 +28,9 @@ use super::story::Story;
 
 /// The name of every simulated cluster.
 pub(crate) const CLUSTER: &str = "simulated";
+
+/// So many entries of the log later. To read all logs at each would be most of a run.
+const LOOK_AT_DISKS_EVERY: u64 = 64;
 
 /// What a power cut leaves of what was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +112,8 @@ pub(crate) struct World {
     pub(crate) numbers: Arc<AtomicU64>,
     /// Terms in which somebody led and served.
     terms_led: BTreeSet<u64>,
+    /// From this place of the log on, all disks are looked at once more.
+    look_at_disks_from: u64,
 }
 
 impl World {
@@ -125,6 +131,7 @@ impl World {
             agenda_count: 0,
             numbers: Arc::default(),
             terms_led: BTreeSet::new(),
+            look_at_disks_from: 1,
             healing: false,
             plan,
             chance,
@@ -253,6 +260,7 @@ impl World {
         self.figures.see(&seen);
         self.court.see(at, &seen)?;
         match seen {
+            Seen::Applied { change, .. } => self.look_at_disks(at, &change)?,
             Seen::Booted { node, outcome: Ok(handle) } => {
                 if let Some(machine) = self.machines.get_mut(&node) {
                     if let Some(reached) = machine.flipped.take() {
@@ -276,6 +284,24 @@ impl World {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What all disks keep of a batch, at once when the first node has applied it.
+    fn look_at_disks(&mut self, at: Duration, change: &Change) -> Result<(), Violation> {
+        let Change::Batch(AppliedBatch { log_index: index, .. }) = *change else { return Ok(()) };
+        if index < self.look_at_disks_from {
+            return Ok(());
+        }
+        self.look_at_disks_from = index + LOOK_AT_DISKS_EVERY;
+        let kept = |machine: &Machine| match machine.out {
+            true => Kept::Unasked,
+            false => {
+                log_on_disk::kept(&machine.disk, machine.disk_id, index).unwrap_or(Kept::Nothing)
+            }
+        };
+        let logs = self.machines.iter().map(|(id, machine)| (*id, kept(machine))).collect();
+        self.figures.count("looks at all disks");
+        self.see(at, Seen::LogsOnDisk { index, logs })
     }
 
     /// How many leaderships have served so far.

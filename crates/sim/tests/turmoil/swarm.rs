@@ -53,7 +53,6 @@ impl Counting {
         let Some(lease) = self.acquire(counter, &id).await else { return Counted::No };
         let token = Token::from(lease.token());
         let from_ns = self.lab.now_ns();
-        let begun = self.lab.now_ns();
         let counted = self.increment(&lease, &id).await;
         let outcome = match counted {
             Counted::Yes => Some(Outcome::Ok(Done {})),
@@ -65,17 +64,20 @@ impl Counting {
                 client: self.name.into(),
                 counter: counter.into(),
                 id,
-                invoked_ns: begun,
+                invoked_ns: from_ns,
                 answered_ns: Some(self.lab.now_ns()),
                 outcome,
             }));
         }
+        // What the library has lost it gives back by itself, at any time since it was held.
+        let mut given_back_ns = from_ns;
         if lease.check().is_ok() {
+            given_back_ns = self.lab.now_ns();
             let until_ns = self.lab.now_ns();
             let (client, resource) = (self.name.into(), counter.into());
             self.lab.record(Record::Belief(Belief { client, resource, token, from_ns, until_ns }));
         }
-        self.release(lease).await;
+        self.release(lease, given_back_ns).await;
         counted
     }
 
@@ -175,9 +177,8 @@ impl Counting {
         counted
     }
 
-    async fn release(&self, lease: LeaseGuard) {
+    async fn release(&self, lease: LeaseGuard, invoked_ns: u64) {
         let (resource, token) = (lease.resource().to_owned(), Token::from(lease.token()));
-        let invoked_ns = self.lab.now_ns();
         let outcome = match lease.release().await {
             Ok(was_held) => Outcome::Ok(Released { was_held, revision: None }),
             Err(_) => Outcome::Unknown,

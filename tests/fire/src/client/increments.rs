@@ -64,7 +64,7 @@ impl Tenure<'_> {
     }
 
     fn believes(&mut self) -> bool {
-        let before = self.journal.now();
+        let before = self.journal.begin();
         let believes = self.guard.check().is_ok();
         if believes {
             self.believed_ns = before;

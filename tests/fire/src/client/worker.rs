@@ -81,7 +81,7 @@ impl Worker {
     async fn turn(&mut self, manner: Manner, number: u64, times: u32) -> Outcome<u32> {
         let (resource, store) = place(manner, number, self.stores.len());
         let Some(guard) = self.acquire(&resource).await? else { return Ok(0) };
-        let from_ns = self.journal.now();
+        let from_ns = self.journal.begin();
         let fenced = self.stores[store].fenced(&guard);
         let mut tenure = Tenure {
             journal: &self.journal,
@@ -114,12 +114,12 @@ impl Worker {
             resource: resource.clone(),
             token: guard.token().into(),
             from_ns,
-            until_ns: tenure.believed_ns.max(from_ns),
+            until_ns: tenure.believed_ns,
         }))?;
-        drop(tenure);
+        let believed_ns = tenure.believed_ns;
         // Now and then it is left to the library: that, too, must give the resource back.
         if self.random.u8(..10) > 0 {
-            self.release(guard, resource).await?;
+            self.release(guard, resource, believed_ns).await?;
         }
         Ok(acknowledged)
     }
@@ -156,12 +156,15 @@ impl Worker {
         Ok(guard)
     }
 
-    async fn release(&mut self, guard: LeaseGuard, resource: String) -> Outcome<()> {
+    /// What the library has lost it gives back by itself: then the release began when the lease was last
+    /// believed in, or later.
+    async fn release(&self, guard: LeaseGuard, resource: String, believed_ns: u64) -> Outcome<()> {
+        let now_ns = self.journal.begin();
         let mut call = Release {
             client: self.journal.client(),
             resource,
             token: guard.token().into(),
-            invoked_ns: self.journal.begin(),
+            invoked_ns: if guard.check().is_ok() { now_ns } else { believed_ns },
             answered_ns: None,
             outcome: Answer::Unknown,
         };

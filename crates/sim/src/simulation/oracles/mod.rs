@@ -21,6 +21,7 @@ mod s07_one_claim_one_answer;
 mod s08_definite;
 mod s09_reads;
 mod s10_order;
+mod s11_majority;
 mod s11_replication;
 
 use std::time::Duration;
@@ -83,7 +84,7 @@ impl Court {
         if !plan.has(FaultClass::ClockRatesBeyond) {
             oracles.push(Box::new(c1_belief::BeliefInsideLease::default()));
         }
-        let rest: [Box<dyn Oracle>; 9] = [
+        let rest: [Box<dyn Oracle>; 10] = [
             Box::new(s01_unique::OneTokenOneClaim::default()),
             Box::new(s02_real_time::LaterIsLarger::default()),
             Box::new(s05_store::AcknowledgedSurvives::default()),
@@ -92,6 +93,7 @@ impl Court {
             Box::new(s08_definite::DefiniteIsDefinite::default()),
             Box::new(s09_reads::ReadsAreCurrent::default()),
             Box::new(s10_order::ToldFirstServedFirst::default()),
+            Box::new(s11_majority::OnAMajority),
             Box::new(s11_replication::Replication::default()),
         ];
         oracles.extend(rest);
