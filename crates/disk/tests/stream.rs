@@ -6,7 +6,9 @@ mod support;
 use bytes::Bytes;
 use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{AppendError, DiskFault, GroupPosition, OwnedRecord, RecordRef, RecordStream};
-use support::{DISK_ID, append, open, payloads, small};
+use support::{DATA_START, DISK_ID, append, open, payloads, small};
+
+const FIRST_SEGMENT: &str = "segment-00000000000000000001";
 
 #[test]
 fn what_was_appended_comes_back_in_order() {
@@ -189,6 +191,110 @@ fn extending_ahead_takes_the_allocation_out_of_the_next_appends() {
         if position.segment == 1 {
             assert_eq!(disk.syncs() - syncs, 1, "group {n} had to allocate");
         }
+    }
+}
+
+/// How long the first segment is.
+fn first_segment_bytes(disk: &FakeDisk) -> u64 {
+    disk.contents(FIRST_SEGMENT).unwrap().len() as u64
+}
+
+#[test]
+fn space_is_taken_in_whole_steps_when_a_group_does_not_fit() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    let step = small().step_bytes;
+    for (groups, steps) in [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2), (5, 3)] {
+        assert_eq!(first_segment_bytes(&disk), DATA_START + steps * step, "{groups} groups");
+        append(&mut stream, &["one block"], false);
+    }
+}
+
+#[test]
+fn space_is_taken_ahead_when_half_a_step_is_left_and_synced_once() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    let extend = |stream: &mut RecordStream| {
+        let syncs = disk.syncs();
+        stream.extend_ahead().unwrap();
+        ((first_segment_bytes(&disk) - DATA_START) / small().step_bytes, disk.syncs() - syncs)
+    };
+    append(&mut stream, &["half a step"], false);
+    assert_eq!(extend(&mut stream), (1, 0));
+    append(&mut stream, &["the other half"], false);
+    assert_eq!(extend(&mut stream), (2, 1));
+    assert_eq!(extend(&mut stream), (2, 0));
+}
+
+#[test]
+fn removing_nothing_syncs_nothing() {
+    let disk = FakeDisk::new(1);
+    let (mut stream, _, _) = open(&disk);
+    let first = append(&mut stream, &["a"], false);
+    let syncs = disk.syncs();
+    assert_eq!(stream.remove_segments_before(first).unwrap(), 0);
+    assert_eq!(disk.syncs(), syncs);
+    drop(stream);
+    // The manifest of the next life, and the last group once more; nothing was left over.
+    let syncs = disk.syncs();
+    drop(open(&disk));
+    assert_eq!(disk.syncs() - syncs, 4);
+}
+
+#[test]
+fn a_segment_of_another_disk_is_refused_by_the_name_of_the_disk() {
+    let (disk, other) = (FakeDisk::new(1), FakeDisk::new(2));
+    append(&mut open(&disk).0, &["a"], false);
+    let mut options = small();
+    options.disk_id = leasehold_disk::DiskId([9; 16]);
+    let (mut stream, _, _) = RecordStream::open(other.mount(), options).unwrap();
+    append(&mut stream, &["a"], false);
+    disk.overwrite(FIRST_SEGMENT, &other.contents(FIRST_SEGMENT).unwrap()).unwrap();
+    let refused = support::try_open(&disk).unwrap_err();
+    let expected = format!("{FIRST_SEGMENT} belongs to disk {}", options.disk_id);
+    assert!(refused.to_string().starts_with(&expected), "{refused}");
+}
+
+#[test]
+fn a_segment_without_a_group_may_be_cut_to_where_groups_start_and_no_further() {
+    let disk = FakeDisk::new(1);
+    drop(open(&disk));
+    disk.truncate(FIRST_SEGMENT, DATA_START).unwrap();
+    let (mut stream, records, _) = open(&disk);
+    assert_eq!(records, []);
+    append(&mut stream, &["a"], false);
+    disk.truncate(FIRST_SEGMENT, DATA_START - 1).unwrap();
+    support::try_open(&disk).unwrap_err();
+}
+
+#[test]
+fn what_a_torn_write_left_is_overwritten_to_its_last_byte() {
+    let first_block_behind = DATA_START + 4_096;
+    for at in [first_block_behind, first_block_behind + 4_095, first_block_behind + 4_096] {
+        let disk = FakeDisk::new(1);
+        append(&mut open(&disk).0, &["a"], false);
+        let mut bytes = disk.contents(FIRST_SEGMENT).unwrap();
+        bytes.resize(bytes.len() + 8_192, 0);
+        bytes[at as usize] = 1;
+        disk.overwrite(FIRST_SEGMENT, &bytes).unwrap();
+        let (_, records, report) = open(&disk);
+        assert_eq!(payloads(&records), ["a"]);
+        assert!(report.torn.is_some());
+        let behind = &disk.contents(FIRST_SEGMENT).unwrap()[first_block_behind as usize..];
+        assert!(behind.iter().all(|byte| *byte == 0), "a byte at {at}");
+    }
+}
+
+#[test]
+fn a_missing_manifest_is_damage_where_something_was_written() {
+    for written in [false, true] {
+        let disk = FakeDisk::new(1);
+        let (mut stream, _, _) = open(&disk);
+        if written {
+            append(&mut stream, &["a"], false);
+        }
+        disk.lose("stream-manifest").unwrap();
+        assert_eq!(support::try_open(&disk).is_err(), written);
     }
 }
 

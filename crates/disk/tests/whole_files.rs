@@ -121,6 +121,34 @@ fn a_payload_written_in_pieces_is_the_same_as_in_one() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_one_that_is_not_there() {
+    let disk = FakeDisk::new(1);
+    let before = disk.mount();
+    replace_atomically(&*before, "file", b"payload").unwrap();
+    disk.kill_process();
+    let error = read_checked(&*before, "file").unwrap_err();
+    assert!(matches!(error, ReadError::Fault(_)), "{error}");
+    assert_eq!(read(&disk, "missing"), None);
+}
+
+#[test]
+fn what_interrupted_replacements_left_is_counted_and_gone_for_good() {
+    let disk = FakeDisk::new(1);
+    let mount = disk.mount();
+    replace_atomically(&*mount, "whole", b"payload").unwrap();
+    let syncs = disk.syncs();
+    assert_eq!(remove_temporaries(&*mount).unwrap(), 0);
+    assert_eq!(disk.syncs(), syncs, "nothing was removed, so nothing is synced");
+    for name in ["one", "two", "three"] {
+        drop(AtomicWriter::create(&*mount, name).unwrap());
+    }
+    mount.sync_directory().unwrap();
+    assert_eq!(remove_temporaries(&*mount).unwrap(), 3);
+    disk.crash_keeping(|_| false);
+    assert_eq!(disk.names(), ["whole"]);
+}
+
+#[test]
 fn a_disk_is_claimed_once_and_started_many_times() {
     let disk = FakeDisk::new(1);
     let mut past = Past::default();
@@ -257,6 +285,61 @@ fn a_peer_is_remembered_across_restarts_and_only_its_later_starts_are_believed()
             PeerRefused::OtherPast { node_id: 2, presented, remembered: 4, run: OTHER_BOOT };
         assert_eq!(refusal(admit(2, DISK, presented, BOOT)), other_past);
     }
+}
+
+#[test]
+fn a_memory_of_peers_without_an_identity_is_not_an_empty_disk() {
+    let disk = FakeDisk::new(1);
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
+    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    memory.admit(2, start(OTHER_DISK, 3, BOOT)).unwrap();
+    disk.lose("identity").unwrap();
+    let refused = Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap_err();
+    assert!(matches!(refused, IdentityError::Forgotten { .. }), "{refused}");
+}
+
+#[test]
+fn everybody_seen_or_heard_of_is_told_with_the_latest_start() {
+    let disk = FakeDisk::new(1);
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
+    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    assert_eq!(memory.seen().count(), 0);
+    memory.admit(2, start(DISK, 3, BOOT)).unwrap();
+    memory.admit(2, start(DISK, 4, BOOT)).unwrap();
+    assert!(memory.hear(3, start(OTHER_DISK, 1, OTHER_BOOT)).unwrap());
+    let seen: Vec<_> = memory.seen().map(|(node, start)| (node, start.clone())).collect();
+    assert_eq!(seen, [(2, start(DISK, 4, BOOT)), (3, start(OTHER_DISK, 1, OTHER_BOOT))]);
+}
+
+#[test]
+fn what_was_seen_of_a_disk_that_is_not_the_peers_is_dropped_and_nothing_else() {
+    let disk = FakeDisk::new(1);
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
+    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    memory.admit(2, start(DISK, 3, BOOT)).unwrap();
+    memory.settle(2, DISK);
+    memory.settle(3, DISK);
+    assert_eq!(memory.admit(2, start(DISK, 3, BOOT)).unwrap(), Admitted::Known);
+    memory.settle(2, OTHER_DISK);
+    assert_eq!(memory.admit(2, start(OTHER_DISK, 1, BOOT)).unwrap(), Admitted::Remembered);
+    memory.admit(2, start(DISK, 4, BOOT)).unwrap_err();
+}
+
+#[test]
+fn a_refusal_is_written_only_where_it_stands_on_something_that_is_not() {
+    let disk = FakeDisk::new(1);
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
+    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    memory.admit(2, start(DISK, 3, BOOT)).unwrap();
+    let writes_of_a_refusal = |memory: &mut PeerMemory| {
+        let before = disk.writes();
+        memory.admit(2, start(OTHER_DISK, 1, BOOT)).unwrap_err();
+        disk.writes() - before
+    };
+    assert_eq!(writes_of_a_refusal(&mut memory), 0);
+    memory.reached(2).unwrap().raise(5);
+    assert!(writes_of_a_refusal(&mut memory) > 0);
+    assert_eq!(writes_of_a_refusal(&mut memory), 0);
 }
 
 #[test]

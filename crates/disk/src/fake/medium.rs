@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 
 /// The smallest piece of a write that survives or vanishes as one.
 pub(super) const SECTOR: u64 = 512;
@@ -43,8 +44,9 @@ pub(super) struct Medium {
 #[derive(Clone, Default)]
 struct FileState {
     label: String,
-    cached: Vec<u8>,
-    durable: Vec<u8>,
+    /// Shared with images of the disk until one of them changes it.
+    cached: Arc<Vec<u8>>,
+    durable: Arc<Vec<u8>>,
     changes: Vec<Change>,
 }
 
@@ -80,7 +82,8 @@ fn not_found() -> io::Error {
     io::Error::from(io::ErrorKind::NotFound)
 }
 
-fn put(bytes: &mut Vec<u8>, offset: u64, piece: &[u8]) {
+fn put(bytes: &mut Arc<Vec<u8>>, offset: u64, piece: &[u8]) {
+    let bytes = Arc::make_mut(bytes);
     let start = offset as usize;
     let end = start + piece.len();
     if bytes.len() < end {
@@ -166,7 +169,7 @@ impl Medium {
 
     pub(super) fn set_len(&mut self, file: u64, len: u64) -> io::Result<()> {
         let file = self.file(file)?;
-        file.cached.resize(len as usize, 0);
+        Arc::make_mut(&mut file.cached).resize(len as usize, 0);
         file.changes.push(Change::Length(len));
         Ok(())
     }
@@ -176,7 +179,7 @@ impl Medium {
         for change in std::mem::take(&mut file.changes) {
             match change {
                 Change::Write { offset, bytes, .. } => put(&mut file.durable, offset, &bytes),
-                Change::Length(len) => file.durable.resize(len as usize, 0),
+                Change::Length(len) => Arc::make_mut(&mut file.durable).resize(len as usize, 0),
             }
         }
         Ok(())
@@ -209,8 +212,8 @@ impl Medium {
     pub(super) fn damage(&mut self, name: &str, change: impl Fn(&mut Vec<u8>)) -> io::Result<()> {
         let file = self.find(name)?;
         let file = self.file(file)?;
-        change(&mut file.cached);
-        change(&mut file.durable);
+        change(Arc::make_mut(&mut file.cached));
+        change(Arc::make_mut(&mut file.durable));
         Ok(())
     }
 }
@@ -229,7 +232,7 @@ impl FileState {
                 }
                 Change::Length(len) => {
                     if keep(Unsynced::Length { file }) {
-                        self.durable.resize(len as usize, 0);
+                        Arc::make_mut(&mut self.durable).resize(len as usize, 0);
                     }
                 }
             }
