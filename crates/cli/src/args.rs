@@ -30,6 +30,7 @@ pub(crate) struct Common {
         global = true,
         env = "LEASEHOLD_ENDPOINTS",
         value_delimiter = ',',
+        value_parser = trimmed,
         value_name = "HOST:PORT,..."
     )]
     pub(crate) endpoints: Vec<String>,
@@ -43,7 +44,7 @@ pub(crate) struct Common {
     pub(crate) output: Format,
 
     /// How long a request may go unanswered before it fails with 69
-    #[arg(long, global = true, default_value = "10s", value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
+    #[arg(long, global = true, default_value = "10s", value_name = "DURATION", value_parser = timeout, allow_hyphen_values = true)]
     pub(crate) timeout: Duration,
 
     /// What to log to stderr, such as "debug" or "info,leasehold_client=trace"
@@ -85,6 +86,18 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write 30s, 250ms or 1m30s"))
 }
 
+fn timeout(text: &str) -> Result<Duration, String> {
+    const ALLOWED: std::ops::RangeInclusive<Duration> =
+        Duration::from_millis(1)..=Duration::from_secs(3_600);
+    let timeout = duration(text)?;
+    ALLOWED.contains(&timeout).then_some(timeout).ok_or_else(|| "1ms to 1h is allowed".to_owned())
+}
+
+/// A list may be written with spaces.
+fn trimmed(text: &str) -> Result<String, std::convert::Infallible> {
+    Ok(text.trim().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -94,6 +107,21 @@ mod tests {
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn endpoints_may_be_written_with_spaces() {
+        let cli = Cli::parse_from(["leasehold", "--endpoints", "a:1, b:2 ,c:3", "status"]);
+        assert_eq!(cli.common.endpoints, ["a:1", "b:2", "c:3"]);
+    }
+
+    #[test]
+    fn a_timeout_out_of_its_bounds_is_refused_by_its_own_name() {
+        for timeout in ["0s", "61m"] {
+            let parsed = Cli::try_parse_from(["leasehold", "--timeout", timeout, "status"]);
+            let error = parsed.expect_err("out of bounds").to_string();
+            assert!(error.contains("--timeout") && error.contains("1ms to 1h"), "{error}");
+        }
     }
 
     #[test]
