@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::Outcome;
+use crate::memory::Bytes;
 
 /// Instructions per command, by part.
 pub(crate) type Counts = BTreeMap<String, u64>;
@@ -18,6 +19,7 @@ const BELOW_PERCENT: u64 = 20;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Budgets {
+    bytes_per_lease_max: u64,
     instructions: Counts,
     shapes: Vec<Shape>,
 }
@@ -60,6 +62,15 @@ impl Budgets {
     }
 }
 
+impl Budgets {
+    /// What is wrong with what a lease takes, in a sentence.
+    pub(crate) fn judge_memory(&self, bytes: Bytes) -> Option<String> {
+        let (takes, most) = (bytes.state, self.bytes_per_lease_max);
+        (takes > most)
+            .then(|| format!("a live lease takes {takes} bytes, at most {most} are allowed"))
+    }
+}
+
 impl Shape {
     fn wrong_with(&self, counts: &Counts) -> Option<String> {
         let Self { large, small, ratio_max } = self;
@@ -81,6 +92,7 @@ mod tests {
 
     fn budgets() -> Budgets {
         Budgets {
+            bytes_per_lease_max: 300,
             instructions: counts(&[("a", 1_000), ("b", 100)]),
             shapes: vec![Shape { large: "a".into(), small: "b".into(), ratio_max: 10.5 }],
         }
@@ -116,6 +128,13 @@ mod tests {
                 "a and b are to be compared and were not both counted",
             ]
         );
+    }
+
+    #[test]
+    fn a_lease_that_takes_more_than_it_may_is_named() {
+        let judged = |state| budgets().judge_memory(Bytes { state, snapshot: 1 });
+        assert_eq!(judged(300), None);
+        assert_eq!(judged(301).unwrap(), "a live lease takes 301 bytes, at most 300 are allowed");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 mod budgets;
 mod callgrind;
+mod memory;
 mod parts;
 
 use std::error::Error;
@@ -32,8 +33,10 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Counts every part and holds it against its budget. Needs valgrind.
+    /// Counts every part and holds it against its budget, and the memory of a lease. Needs valgrind.
     Check,
+    /// Measures what a live lease takes of memory, and judges nothing.
+    Memory,
     /// Counts every part, or those named, and judges nothing: figures for a new budget.
     Count {
         /// Parts, by their names.
@@ -73,13 +76,26 @@ fn run(options: &Options) -> Outcome<ExitCode> {
             count(if named.is_empty() { parts::ALL.iter().collect() } else { named })?;
             Ok(ExitCode::SUCCESS)
         }
+        What::Memory => {
+            weigh()?;
+            Ok(ExitCode::SUCCESS)
+        }
         What::Check => {
             let budgets = Budgets::committed()?;
-            let complaints = budgets.judge(&count(parts::ALL.iter().collect())?);
+            let mut complaints = budgets.judge(&count(parts::ALL.iter().collect())?);
+            complaints.extend(budgets.judge_memory(weigh()?));
             complaints.iter().for_each(|complaint| println!("WRONG: {complaint}"));
             Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
+}
+
+/// What a lease takes, printed.
+fn weigh() -> Outcome<memory::Bytes> {
+    let bytes = memory::of_a_lease()?;
+    println!("{:<32} {:>10} bytes for a live lease beyond its names", "memory", bytes.state);
+    println!("{:<32} {:>10} bytes for the same", "snapshot", bytes.snapshot);
+    Ok(bytes)
 }
 
 /// What each part costs, printed as it is known.

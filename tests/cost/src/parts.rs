@@ -124,7 +124,10 @@ fn token(number: u64) -> FencingToken {
     FencingToken::new(number).expect("a token")
 }
 
-fn state_with(leases: u64) -> LeaseState {
+/// What the names of [`acquire`] take: `jobs/` and sixteen digits, and the holder.
+pub(crate) const NAMES_BYTES: u64 = 21 + 8;
+
+pub(crate) fn state_with(leases: u64) -> LeaseState {
     let settings = Settings {
         claims_max: 2_000_000,
         waiters_per_resource_max: 100_000,
