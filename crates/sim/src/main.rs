@@ -22,6 +22,7 @@ enum Verb {
     Meta(verbs::meta::MetaArgs),
     Plants(verbs::plants::PlantsArgs),
     Damage(verbs::damage::DamageArgs),
+    Scale(verbs::scale::ScaleArgs),
 }
 
 fn main() -> ExitCode {
@@ -32,5 +33,6 @@ fn main() -> ExitCode {
         Verb::Meta(args) => verbs::meta::run(&args),
         Verb::Plants(args) => verbs::plants::run(&args),
         Verb::Damage(args) => verbs::damage::run(&args),
+        Verb::Scale(args) => verbs::scale::run(&args),
     }
 }

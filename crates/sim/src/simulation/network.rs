@@ -55,6 +55,8 @@ pub(crate) struct Did {
     pub(crate) slowed: u64,
     /// Arrived twice.
     pub(crate) doubled: u64,
+    /// Sent from one node to another, whatever became of them.
+    pub(crate) between_nodes: u64,
 }
 
 /// A lost message is a connection that has died: keepalives notice within this time, however long the
@@ -219,6 +221,7 @@ impl Network {
         let delays = (0..copies).map(|_| weather.draw_delay(path, &mut did)).collect();
         did.lost += u64::from(lost && !cut);
         did.doubled += u64::from(doubled && !lost && !cut);
+        did.between_nodes += are_nodes(from, to);
         state.did = did;
         if lost || cut { Vec::new() } else { delays }
     }
@@ -228,6 +231,7 @@ impl Network {
         let mut state = self.state();
         let (weather, mut did) = (state.weather.clone(), state.did);
         let delay = weather.draw_delay(state.path(from, to), &mut did);
+        did.between_nodes += are_nodes(from, to);
         state.did = did;
         delay
     }
@@ -274,6 +278,10 @@ impl Network {
             let _ = asker.send(answer);
         });
     }
+}
+
+fn are_nodes(from: Place, to: Place) -> u64 {
+    u64::from(matches!((from, to), (Place::Node(_), Place::Node(_))))
 }
 
 /// Lets go of what a lost message carried once its sender can know.

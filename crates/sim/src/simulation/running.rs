@@ -114,6 +114,7 @@ impl World {
             chance: stream("session"),
             request_memory: Duration::from_millis(plan.settings.ended_memory_ms),
             plant: plan.plant,
+            prefers_leader: false,
         });
         let (asks, asked) = mpsc::unbounded_channel();
         process::spawn_in(pid, session.run(asked));

@@ -108,6 +108,7 @@ pub(crate) struct Session {
     redial_at: Reading,
     faults_in_a_row: u32,
     plant: Option<Plant>,
+    prefers_leader: bool,
 }
 
 enum Event {
@@ -127,11 +128,14 @@ pub(crate) struct Parts {
     pub(crate) chance: fastrand::Rng,
     pub(crate) request_memory: Duration,
     pub(crate) plant: Option<Plant>,
+    /// Whether a follower is always left for the leader, or only most of the time.
+    pub(crate) prefers_leader: bool,
 }
 
 impl Session {
     pub(crate) fn new(parts: Parts) -> Self {
         let (request_memory, plant) = (parts.request_memory, parts.plant);
+        let prefers_leader = parts.prefers_leader;
         let Parts { client, nodes, clock, network, reporter, random, mut chance, .. } = parts;
         let now = clock.read();
         let settings = Settings { request_timeout: Duration::from_secs(20), request_memory };
@@ -150,6 +154,7 @@ impl Session {
             faults_in_a_row: 0,
             clock,
             plant,
+            prefers_leader,
         }
     }
 
@@ -274,7 +279,7 @@ impl Session {
                 self.claims.stream_opened(request_memory, now);
                 // A follower forwards; now and then it is left for the leader.
                 if let Some(leader) = leader.filter(|leader| *leader != here)
-                    && self.random.u8(0..4) > 0
+                    && (self.random.u8(0..4) > 0 || self.prefers_leader)
                 {
                     self.next_node = leader;
                     self.stream_lost(true);

@@ -167,7 +167,7 @@ impl World {
 
     /// What is there all the time strikes without being asked to.
     fn count_weather(&mut self) {
-        let Did { lost, slowed, doubled } = self.network.did();
+        let Did { lost, slowed, doubled, .. } = self.network.did();
         self.figures.fault(FaultClass::Loss, lost);
         self.figures.fault(FaultClass::Delay, slowed);
         self.figures.fault(FaultClass::Repeat, doubled);

@@ -6,5 +6,6 @@ mod figures;
 pub(crate) mod meta;
 pub(crate) mod plants;
 pub(crate) mod run;
+pub(crate) mod scale;
 mod seeds;
 pub(crate) mod sweep;
