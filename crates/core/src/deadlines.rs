@@ -141,6 +141,25 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_what_ended_are_swept_when_they_are_the_majority_and_not_before() {
+        for (entries, left_when_swept) in [(100, Some(49)), (SWEEP_MIN as u64 - 1, None)] {
+            let (mut slab, mut deadlines) = (Slab::default(), Deadlines::default());
+            // The first stays, so that nothing that ended comes to the front.
+            let mut ending: alloc::vec::Vec<_> =
+                (1..=entries).map(|n| insert(&mut slab, &mut deadlines, n, n)).skip(1).collect();
+            let swept = loop {
+                let Some(slot) = ending.pop() else { break None };
+                slab.remove(slot);
+                deadlines.settle(&slab);
+                if deadlines.heap.len() < entries as usize {
+                    break Some(slab.len());
+                }
+            };
+            assert_eq!(swept, left_when_swept, "of {entries}");
+        }
+    }
+
+    #[test]
     fn what_ended_long_before_it_was_due_does_not_pile_up() {
         let (mut slab, mut deadlines) = (Slab::default(), Deadlines::default());
         insert(&mut slab, &mut deadlines, 1, 5);
