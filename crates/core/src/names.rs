@@ -128,6 +128,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_comes_and_goes_soon_is_never_sorted_in() {
+        let mut names = Names::default();
+        let name = |number: usize| ResourceName::new(&format!("{number}")).expect("a name");
+        for number in 0..10_000 {
+            names.insert(&name(number));
+            names.remove(&name(number));
+        }
+        assert_eq!((names.sorted.len(), names.late.len()), (0, 0));
+        (0..LATE_MAX).for_each(|number| names.insert(&name(number)));
+        assert_eq!((names.sorted.len(), names.late.len()), (0, LATE_MAX));
+        names.insert(&name(LATE_MAX));
+        assert_eq!((names.sorted.len(), names.late.len()), (LATE_MAX + 1, 0));
+    }
+
+    #[test]
     fn a_bounded_number_of_changes_waits_to_be_sorted_in() {
         let mut names = Names::default();
         for number in 0..10_000 {
