@@ -19,6 +19,12 @@ fn start(disk_id: DiskId, incarnation: u64, boot_id: BootId) -> Start {
     Start { disk_id, incarnation, boot_id, recovered: 0, past }
 }
 
+/// The memory of a node that was never started before on this empty disk.
+fn memory_of_a_node(disk: &FakeDisk) -> PeerMemory {
+    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
+    PeerMemory::open(disk.mount()).unwrap()
+}
+
 fn read(disk: &FakeDisk, name: &str) -> Option<Vec<u8>> {
     read_checked(&*disk.mount(), name).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -290,8 +296,7 @@ fn a_peer_is_remembered_across_restarts_and_only_its_later_starts_are_believed()
 #[test]
 fn a_memory_of_peers_without_an_identity_is_not_an_empty_disk() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
-    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    let mut memory = memory_of_a_node(&disk);
     memory.admit(2, start(OTHER_DISK, 3, BOOT)).unwrap();
     disk.lose("identity").unwrap();
     let refused = Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap_err();
@@ -301,8 +306,7 @@ fn a_memory_of_peers_without_an_identity_is_not_an_empty_disk() {
 #[test]
 fn everybody_seen_or_heard_of_is_told_with_the_latest_start() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
-    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    let mut memory = memory_of_a_node(&disk);
     assert_eq!(memory.seen().count(), 0);
     memory.admit(2, start(DISK, 3, BOOT)).unwrap();
     memory.admit(2, start(DISK, 4, BOOT)).unwrap();
@@ -314,8 +318,7 @@ fn everybody_seen_or_heard_of_is_told_with_the_latest_start() {
 #[test]
 fn what_was_seen_of_a_disk_that_is_not_the_peers_is_dropped_and_nothing_else() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
-    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    let mut memory = memory_of_a_node(&disk);
     memory.admit(2, start(DISK, 3, BOOT)).unwrap();
     memory.settle(2, DISK);
     memory.settle(3, DISK);
@@ -328,8 +331,7 @@ fn what_was_seen_of_a_disk_that_is_not_the_peers_is_dropped_and_nothing_else() {
 #[test]
 fn a_refusal_is_written_only_where_it_stands_on_something_that_is_not() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
-    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    let mut memory = memory_of_a_node(&disk);
     memory.admit(2, start(DISK, 3, BOOT)).unwrap();
     let writes_of_a_refusal = |memory: &mut PeerMemory| {
         let before = disk.writes();
@@ -438,8 +440,7 @@ fn a_memory_that_is_missing_is_damage_and_not_an_empty_one() {
 #[test]
 fn hearsay_tells_of_later_starts_and_never_outweighs_what_was_seen() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
-    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    let mut memory = memory_of_a_node(&disk);
     memory.admit(2, start(DISK, 3, BOOT)).unwrap();
     assert!(!memory.hear(2, start(DISK, 3, OTHER_BOOT)).unwrap());
     assert!(!memory.hear(2, start(DISK, 2, OTHER_BOOT)).unwrap());
@@ -459,8 +460,7 @@ fn hearsay_tells_of_later_starts_and_never_outweighs_what_was_seen() {
 #[test]
 fn a_peer_that_could_not_be_remembered_is_not_believed() {
     let disk = FakeDisk::new(1);
-    Identity::claim(&*disk.mount(), "prod", 7, DISK, BOOT).unwrap();
-    let mut memory = PeerMemory::open(disk.mount()).unwrap();
+    let mut memory = memory_of_a_node(&disk);
     memory.admit(2, start(DISK, 1, BOOT)).unwrap();
     disk.fail_sync_at(1);
     let failed = memory.admit(2, start(DISK, 2, OTHER_BOOT)).unwrap_err();

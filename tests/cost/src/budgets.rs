@@ -60,9 +60,7 @@ impl Budgets {
         wrong.extend(self.shapes.iter().filter_map(|shape| shape.wrong_with(counts)));
         wrong
     }
-}
 
-impl Budgets {
     /// What is wrong with what a lease takes, in a sentence.
     pub(crate) fn judge_memory(&self, bytes: Bytes) -> Option<String> {
         let (takes, most) = (bytes.state, self.bytes_per_lease_max);

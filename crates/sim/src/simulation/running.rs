@@ -1,5 +1,6 @@
 //! Starting and killing what runs on the machines of a world.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,15 +159,10 @@ fn tears(machine: &Machine, limits: &Limits) -> bool {
 }
 
 fn node_config(plan: &Plan, id: u64) -> NodeConfig {
-    let member = |id| Member {
-        node_id: id,
-        client_address: format!("client-{id}:1"),
-        peer_address: format!("peer-{id}:1"),
-    };
     NodeConfig {
         cluster_id: CLUSTER.to_owned(),
         node_id: id,
-        members: (1..=plan.nodes).map(|id| (id, member(id))).collect(),
+        members: members(plan.nodes),
         timing: plan.timing.clone(),
         limits: plan.limits.clone(),
         snapshots: plan.snapshots.clone(),
@@ -178,4 +174,14 @@ fn node_config(plan: &Plan, id: u64) -> NodeConfig {
             _ => plan.settings.clone(),
         },
     }
+}
+
+/// So many members, each at an address of its own.
+pub(super) fn members(nodes: u64) -> BTreeMap<u64, Member> {
+    let member = |id| Member {
+        node_id: id,
+        client_address: format!("client-{id}:1"),
+        peer_address: format!("peer-{id}:1"),
+    };
+    (1..=nodes).map(|id| (id, member(id))).collect()
 }

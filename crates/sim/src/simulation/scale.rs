@@ -11,9 +11,7 @@ use std::time::Duration;
 use leasehold_core::Settings;
 use leasehold_disk::fake::FakeDisk;
 use leasehold_disk::{BootId, DiskId};
-use leasehold_raft::{
-    AsyncRuntime, Change, Execution, Limits, Member, NodeConfig, SnapshotPolicy, Timing,
-};
+use leasehold_raft::{AsyncRuntime, Change, Execution, Limits, NodeConfig, SnapshotPolicy, Timing};
 use leasehold_types::{Acquire, Holder, LeaseTtl, RequestId, ResourceName, WaitLimit};
 use openraft_rt_sim::SimRuntime;
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +20,7 @@ use super::clocks::MachineClocks;
 use super::network::{Network, Weather};
 use super::process::{self, WORLD, true_time};
 use super::random::{self, SeededRandom};
+use super::running::members;
 use super::seen::{Reporter, Seen};
 use super::session::{Ask, Parts, Session};
 use super::{machine, panics};
@@ -136,15 +135,10 @@ async fn listen(mut seen: mpsc::UnboundedReceiver<(Duration, Seen)>, shared: Sha
 }
 
 fn start_node(cell: Cell, id: u64, network: &Network, reporter: &Reporter) {
-    let member = |id| Member {
-        node_id: id,
-        client_address: format!("client-{id}:1"),
-        peer_address: format!("peer-{id}:1"),
-    };
     let config = NodeConfig {
         cluster_id: super::world::CLUSTER.to_owned(),
         node_id: id,
-        members: (1..=cell.nodes).map(|id| (id, member(id))).collect(),
+        members: members(cell.nodes),
         timing: Timing::steady(),
         limits: Limits { segment_step_bytes: 1 << 20, ..Limits::default() },
         snapshots: SnapshotPolicy::default(),

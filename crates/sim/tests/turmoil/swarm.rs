@@ -72,8 +72,8 @@ impl Counting {
         // What the library has lost it gives back by itself, at any time since it was held.
         let mut given_back_ns = from_ns;
         if lease.check().is_ok() {
-            given_back_ns = self.lab.now_ns();
             let until_ns = self.lab.now_ns();
+            given_back_ns = until_ns;
             let (client, resource) = (self.name.into(), counter.into());
             self.lab.record(Record::Belief(Belief { client, resource, token, from_ns, until_ns }));
         }
