@@ -1,7 +1,7 @@
 //! The machine's own disk: a directory that belongs to one process at a time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -54,14 +54,7 @@ impl MachineDisk {
             let path = path.clone();
             move |source| OpenDiskError::Io { action, path, source }
         };
-        if !path.is_dir() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)
-                .map_err(failed("create data directory"))?;
-            sync_parent(&path).map_err(failed("sync the parent of data directory"))?;
-        }
+        make(&path).map_err(failed("make data directory"))?;
         let directory = File::open(&path).map_err(failed("open data directory"))?;
         let lock = private(OpenOptions::new().create(true).truncate(false))
             .open(path.join(LOCK_FILE))
@@ -81,10 +74,30 @@ impl MachineDisk {
     }
 }
 
-/// A new directory is durable when the one that names it is synced.
-fn sync_parent(path: &Path) -> io::Result<()> {
-    let absolute = path.canonicalize()?;
-    absolute.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+/// Makes a directory where there is none. Its name is durable when the directory that has the name was
+/// synced, and so on upwards; one that is there may have been made by a start that was killed before.
+fn make(path: &Path) -> io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    if !path.is_dir() {
+        make(parent)?;
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
+            made => made?,
+        }
+    }
+    match File::open(parent).and_then(|parent| parent.sync_all()) {
+        // Somebody else's, in which this process makes nothing; or none that can be synced.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
 }
 
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {

@@ -1,7 +1,7 @@
 //! The data directory: ours alone, and as durable as what is in it.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// The database's name.
@@ -30,18 +30,27 @@ pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
     close_to_others(dir)
 }
 
-/// Every name on the way is made durable, too.
+/// Every name on the way is made durable, too; one that is there may have been made by a start that was
+/// killed before it came to that.
 fn make(dir: &Path) -> io::Result<()> {
-    if dir.try_exists()? {
-        return Ok(());
-    }
     let parent = match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
     };
-    make(parent)?;
-    fs::create_dir(dir)?;
-    sync(parent)
+    if !dir.try_exists()? {
+        make(parent)?;
+        fs::create_dir(dir)?;
+    }
+    match sync(parent) {
+        // Somebody else's, in which this process makes nothing; or none that can be synced.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
 }
 
 /// Makes the names in the directory durable.

@@ -4,8 +4,9 @@
 //! is an error: a replay that passes over it would prove nothing.
 
 use std::collections::HashMap;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Outcome;
@@ -19,7 +20,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "-e",
     "trace=open,openat,openat2,creat,read,write,writev,pwrite64,pwritev,pwritev2,truncate,ftruncate,\
      fallocate,lseek,fsync,fdatasync,sync_file_range,copy_file_range,sendfile,splice,rename,renameat,\
-     renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mmap,io_uring_setup",
+     renameat2,mkdir,mkdirat,link,linkat,symlink,symlinkat,unlink,unlinkat,mmap,io_uring_setup",
 ];
 
 /// One call that succeeded.
@@ -50,6 +51,43 @@ impl What {
 /// The calls that changed something in `directory`, in the order in which they began. A call that
 /// never came back is left out: nothing was answered after it.
 pub(super) fn read(log: &str, directory: &Path) -> Outcome<Vec<Call>> {
+    // Where the next `write` to a file goes: which only the calls before it tell.
+    let mut ends = HashMap::new();
+    let done = lines(log)?;
+    done.iter().filter_map(|line| line.call(directory, &mut ends).transpose()).collect()
+}
+
+/// The directories on the way to `directory` that were made.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Made {
+    pub(super) count: u64,
+    /// Those whose names were not durable when the first file in `directory` was written.
+    pub(super) in_vain: Vec<PathBuf>,
+}
+
+/// A power cut would take `directory` with all that is in it if a name on the way is not durable.
+pub(super) fn made(log: &str, directory: &Path) -> Outcome<Made> {
+    let mut made = Made::default();
+    for line in lines(log)? {
+        let Some(path) = line.arguments.iter().find_map(|argument| path_in(argument)) else {
+            continue;
+        };
+        let path = PathBuf::from(OsString::from_vec(unhex(path)?));
+        match line.name {
+            "mkdir" | "mkdirat" if directory.starts_with(&path) => {
+                made.count += 1;
+                made.in_vain.push(path);
+            }
+            "fsync" => made.in_vain.retain(|one| one.parent() != Some(&path)),
+            "write" | "pwrite64" if path.starts_with(directory) => break,
+            _ => {}
+        }
+    }
+    Ok(made)
+}
+
+/// The calls that succeeded.
+fn lines(log: &str) -> Outcome<Vec<Line<'_>>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut unfinished: HashMap<&str, usize> = HashMap::new();
     for text in log.lines() {
@@ -82,10 +120,8 @@ pub(super) fn read(log: &str, directory: &Path) -> Outcome<Vec<Call>> {
         };
         lines.push(Line { at, name, arguments: arguments.split(", ").collect(), result });
     }
-    let done = lines.iter().filter(|line| line.result.is_some_and(|got| !got.starts_with('-')));
-    // Where the next `write` to a file goes: which only the calls before it tell.
-    let mut ends = HashMap::new();
-    done.filter_map(|line| line.call(directory, &mut ends).transpose()).collect()
+    lines.retain(|line| line.result.is_some_and(|got| !got.starts_with('-')));
+    Ok(lines)
 }
 
 /// A call as strace wrote it.
@@ -153,6 +189,7 @@ impl Line<'_> {
             ("rename", Some(Place::File(from)), Some(Place::File(to))) => {
                 Some(What::Rename { from, to })
             }
+            ("mkdir" | "mkdirat", Some(Place::Directory), None) => None,
             ("unlink", Some(Place::File(name)), None) => Some(What::Remove { name }),
             ("mmap", Some(Place::File(_)), None) if self.arguments.contains(&"MAP_PRIVATE") => None,
             _ => return Err(self.unknown()),
@@ -274,6 +311,23 @@ mod tests {
             })
             .collect();
         assert_eq!(offsets, [0, 2]);
+    }
+
+    #[test]
+    fn a_directory_is_made_in_vain_unless_its_name_is_synced_before_anything_is_in_it() {
+        let (upper, data, log) = (hex("/a/b"), hex("/a/b/data"), hex("/a/b/data/log"));
+        let makes = format!(
+            "71 1.0 mkdir(\"{upper}\", 0700) = 0\n71 2.0 mkdir(\"{data}\", 0700) = 0\n\
+             71 3.0 fsync(4<{upper}>) = 0\n"
+        );
+        let write = format!("71 4.0 pwrite64(5<{log}>, \"\\x68\", 1, 0) = 1\n");
+        let sync = format!("71 5.0 fsync(4<{}>) = 0\n", hex("/a"));
+        let made_in = |log: String| made(&log, Path::new("/a/b/data")).unwrap();
+        let late = made_in([&*makes, &write, &sync].concat());
+        assert_eq!(late, Made { count: 2, in_vain: vec![PathBuf::from("/a/b")] });
+        let early = made_in([&*makes, &sync, &write].concat());
+        assert_eq!(early, Made { count: 2, in_vain: vec![] });
+        assert_eq!(made_in(write), Made::default());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::tally::Tally;
 use crate::traced::script::{Script, Sent};
 use crate::traced::{self, ALONE, PATIENCE};
 use crate::{Outcome, verdict};
-use calls::Call;
+use calls::{Call, Made};
 use replay::{Cut, Replay};
 
 /// With so many complaints there is nothing more to learn.
@@ -54,7 +54,14 @@ pub(crate) async fn run(args: PowerArgs) -> Outcome<bool> {
     let started = Instant::now();
     for script in [Script::Lease, Script::Store] {
         let below = directory.path().join(format!("{script:?}"));
-        let (sent, calls) = record(script, &network, &below.join("recorded"), &binary).await?;
+        let (sent, calls, made) =
+            record(script, &network, &below.join("recorded"), &binary).await?;
+        tally.add("directories made", made.count);
+        let in_vain = made
+            .in_vain
+            .iter()
+            .map(|path| format!("{script:?}: the name of {} was not durable", path.display()));
+        complaints.extend(in_vain);
         let again = below.join("again");
         std::fs::create_dir_all(&again)?;
         let mut trial = Trial {
@@ -78,7 +85,12 @@ pub(crate) async fn run(args: PowerArgs) -> Outcome<bool> {
             None => complaints.push(format!("{script:?}: without any sync nothing was lost")),
         }
     }
-    let least = [("power cuts", 60 / args.step), ("acknowledged before", 200 / args.step)];
+    // Two of each machine: its data directory, and the one that this is in.
+    let least = [
+        ("directories made", 4),
+        ("power cuts", 60 / args.step),
+        ("acknowledged before", 200 / args.step),
+    ];
     complaints.extend(verdict::too_little(&tally, &least, 1.0));
     verdict::tell(
         "power",
@@ -92,13 +104,14 @@ pub(crate) async fn run(args: PowerArgs) -> Outcome<bool> {
     Ok(complaints.is_empty())
 }
 
-/// Plays the script and gives what was asked, and what the daemon did to its data meanwhile.
+/// Plays the script and gives what was asked, what the daemon did to its data meanwhile, and which
+/// directories it made for that.
 async fn record(
     script: Script,
     network: &Network,
     directory: &Path,
     binary: &Path,
-) -> Outcome<(Vec<Sent>, Vec<Call>)> {
+) -> Outcome<(Vec<Sent>, Vec<Call>, Made)> {
     std::fs::create_dir_all(directory)?;
     let mut machine = traced::machine_for(script, network, directory, binary)?;
     let log = directory.join("strace.log");
@@ -107,8 +120,8 @@ async fn record(
     let address = script.address(&machine);
     let sent = script.play(&address, &mut machine.daemon, PATIENCE).await?;
     traced::end(&mut machine).await?;
-    let calls = calls::read(&std::fs::read_to_string(&log)?, &machine.data)?;
-    Ok((sent, calls))
+    let log = std::fs::read_to_string(&log)?;
+    Ok((sent, calls::read(&log, &machine.data)?, calls::made(&log, &machine.data)?))
 }
 
 /// A daemon that is started again and again on what a power cut left.

@@ -95,17 +95,16 @@ impl Cluster {
             Ok(Machine {
                 host: host.clone(),
                 daemon: Daemon::new(&host.name, directory),
-                data: directory.join(&host.name),
+                data: data(directory, host),
                 program: binary.to_owned(),
                 arguments: vec![verb.into(), "--config".into(), config.display().to_string()],
             })
         };
-        let data = |host: &Host| directory.join(&host.name).display().to_string();
         let nodes = (1..).zip(nodes).map(|(id, host): (u64, _)| {
             machine(
                 host,
                 "server",
-                node_config(id, host, &data(host), &members, size.snapshot_entries),
+                node_config(id, host, &data(directory, host), &members, size.snapshot_entries),
             )
         });
         let stores = stores.iter().map(|host| {
@@ -113,7 +112,10 @@ impl Cluster {
             machine(
                 host,
                 "store",
-                format!("data_dir = \"{}\"\nlisten = \"{listen}\"\n", data(host)),
+                format!(
+                    "data_dir = \"{}\"\nlisten = \"{listen}\"\n",
+                    data(directory, host).display()
+                ),
             )
         });
         Ok(Self { nodes: nodes.collect::<Outcome<_>>()?, stores: stores.collect::<Outcome<_>>()? })
@@ -148,6 +150,11 @@ impl Cluster {
     }
 }
 
+/// Two levels below, so that a daemon has more than one directory to make.
+fn data(directory: &Path, host: &Host) -> PathBuf {
+    directory.join(&host.name).join("data")
+}
+
 fn member(id: u64, host: &Host) -> String {
     let name = &host.name;
     format!(
@@ -157,8 +164,8 @@ fn member(id: u64, host: &Host) -> String {
 }
 
 /// Elections are quick, so that many fit into a run, and snapshots frequent, so that many are taken.
-fn node_config(id: u64, host: &Host, data: &str, members: &str, entries: u32) -> String {
-    let (address, keep) = (host.address(), entries / 8);
+fn node_config(id: u64, host: &Host, data: &Path, members: &str, entries: u32) -> String {
+    let (address, keep, data) = (host.address(), entries / 8, data.display());
     format!(
         "cluster_id = \"fire\"\nnode_id = {id}\ndata_dir = \"{data}\"\n\
          client_listen = \"{address}:{CLIENT_PORT}\"\npeer_listen = \"{address}:{PEER_PORT}\"\n\
