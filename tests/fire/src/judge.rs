@@ -1,6 +1,6 @@
 //! The verdict on a campaign: its histories merged and checked, its counters added up, its logs read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use crate::Outcome;
 use crate::client::journal;
 use crate::counters::Account;
 use crate::rig::Rig;
+use crate::rig::dates;
 
 /// Adds to the tally and the complaints of a rig what its journals, and these totals, tell.
 pub(crate) fn judge(rig: &mut Rig, totals: &[Total]) -> Outcome<()> {
@@ -111,13 +112,15 @@ fn write(path: &Path, records: &[Record]) -> Outcome<()> {
 fn read_logs(rig: &mut Rig) {
     let daemons = rig.cluster.machines().map(|machine| &machine.daemon);
     let daemons = daemons.chain(rig.crew.seats.iter().map(|seat| &seat.daemon));
-    let mut found = Vec::new();
+    let (mut found, mut years) = (Vec::new(), BTreeSet::new());
     for daemon in daemons {
         let said = daemon.said();
+        years.extend(dates::years(&said));
         if let Some(at) = said.find("panicked at") {
             let words: String = said[at..].chars().take(400).collect();
             found.push(format!("{} {words}", daemon.name()));
         }
     }
     rig.complaints.extend(found);
+    rig.tally.add("years in the logs", years.len() as u64);
 }

@@ -54,7 +54,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Sets clusters on fire and checks what their clients saw (needs root, iproute2, nftables)
+    /// Sets clusters on fire and checks what their clients saw (needs root, iproute2, nftables, a C compiler)
     Run(run::RunArgs),
     /// Fails every sync of a node and of a store once (needs strace besides)
     Eio(eio::EioArgs),
@@ -87,7 +87,7 @@ fn no_verdict(error: &dyn Error) -> ExitCode {
 async fn run(verb: Verb) -> Outcome<bool> {
     match verb {
         Verb::Run(args) => {
-            prerequisites::check(NETWORK)?;
+            prerequisites::check(&[NETWORK, COMPILER].concat())?;
             until_interrupted(run::run(args)).await
         }
         Verb::Eio(args) => {
@@ -104,6 +104,7 @@ async fn run(verb: Verb) -> Outcome<bool> {
 
 const NETWORK: &[(&str, &str)] =
     &[("ip", "iproute2"), ("nft", "nftables"), ("setpriv", "util-linux")];
+const COMPILER: &[(&str, &str)] = &[("cc", "gcc")];
 const STRACE: &[(&str, &str)] =
     &[("ip", "iproute2"), ("nft", "nftables"), ("setpriv", "util-linux"), ("strace", "strace")];
 

@@ -1,6 +1,7 @@
 //! What goes wrong, one thing at a time or two at once, and each counted only when it really did.
 
 mod cuts;
+mod dates;
 mod disks;
 mod kills;
 mod links;
@@ -32,6 +33,7 @@ pub(crate) enum Nemesis {
     Starve,
     FillDisk,
     CorruptDisk,
+    SetDates,
 }
 
 use Nemesis::*;
@@ -57,6 +59,7 @@ const EVERYTHING: &[(u32, Nemesis)] = &[
     (2, Starve),
     (1, FillDisk),
     (2, CorruptDisk),
+    (6, SetDates),
 ];
 
 /// For a run in which the clients are to get on.
@@ -70,6 +73,7 @@ const FEW: &[(u32, Nemesis)] = &[
     (2, StopFollower),
     (3, StopClient),
     (1, StopStore),
+    (1, SetDates),
 ];
 
 impl Nemesis {
@@ -109,6 +113,7 @@ impl Nemesis {
             Starve => starvation::starve(rig).await,
             FillDisk => disks::full(rig).await,
             CorruptDisk => disks::corrupt(rig).await,
+            SetDates => dates::set(rig),
         }
     }
 }

@@ -128,7 +128,8 @@ impl Crew {
         &self.journals
     }
 
-    /// Tells everybody to end, and waits for it; those who do not within `patience` are named.
+    /// Tells everybody to end, and waits for it; those who do not within `patience` are killed,
+    /// and named.
     pub(crate) async fn end(&mut self, patience: Duration) -> Outcome<Vec<String>> {
         for seat in &mut self.seats {
             seat.daemon.go_on();
@@ -152,7 +153,13 @@ impl Crew {
                     None => {}
                 }
             }
-            if still.is_empty() || Instant::now() > deadline {
+            if still.is_empty() {
+                return Ok(still);
+            }
+            if Instant::now() > deadline {
+                for seat in &mut self.seats {
+                    seat.daemon.kill()?;
+                }
                 return Ok(still);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod crew;
 pub(crate) mod daemon;
+pub(crate) mod dates;
 pub(crate) mod network;
 pub(crate) mod observer;
 pub(crate) mod partition;
@@ -18,6 +19,7 @@ use crate::profile::Workload;
 use crate::tally::Tally;
 use cluster::{CLIENT_PORT, Cluster, PEER_PORT, STORE_PORT, Size};
 use crew::Crew;
+use dates::Dates;
 use network::{Host, Network};
 use observer::Observer;
 use proxy::{Hits, Proxies};
@@ -37,6 +39,7 @@ pub(crate) struct Rig {
     pub(crate) observer: Observer,
     /// The last node's.
     small_disk: SmallDisk,
+    pub(crate) dates: Dates,
     pub(crate) network: Network,
     pub(crate) directory: PathBuf,
     pub(crate) random: fastrand::Rng,
@@ -57,7 +60,9 @@ impl Rig {
         seed: u64,
     ) -> Outcome<Self> {
         std::fs::create_dir_all(directory)?;
-        let network = Network::create(size.hosts())?;
+        let mut network = Network::create(size.hosts())?;
+        let dates = Dates::prepare(directory, network.hosts())?;
+        network.dates = Some(dates.clone());
         let proxies = Proxies::start(&network, ports, Arc::<Hits>::default())?;
         let cluster = Cluster::prepare(size, &network, directory, binary)?;
         let crew = Crew::new(size, &network, directory, workload, seed);
@@ -70,6 +75,7 @@ impl Rig {
             proxies,
             observer,
             small_disk,
+            dates,
             network,
             directory: directory.to_owned(),
             random: fastrand::Rng::with_seed(seed),

@@ -15,6 +15,7 @@ use std::process::{Command, Stdio};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::dates::Dates;
 use crate::Outcome;
 
 /// Every namespace's name begins so, and goes on with the process id of its run.
@@ -46,13 +47,16 @@ impl Host {
 pub(crate) struct Network {
     prefix: String,
     hosts: Vec<Host>,
+    /// Without them every host has the machine's date.
+    pub(crate) dates: Option<Dates>,
 }
 
 impl Network {
     /// Makes the namespaces, and moves this thread into the bridge's. Threads started later follow.
     pub(crate) fn create(hosts: Vec<Host>) -> Outcome<Self> {
         sweep()?;
-        let network = Self { prefix: format!("{PREFIX}{}", std::process::id()), hosts };
+        let network =
+            Self { prefix: format!("{PREFIX}{}", std::process::id()), hosts, dates: None };
         let bridge = network.bridge();
         ip(&["netns", "add", &bridge], "")?;
         ip(
@@ -105,6 +109,9 @@ impl Network {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace(host)]);
         command.args(["setpriv", "--pdeathsig", "KILL", "--"]).arg(program);
+        if let Some(dates) = &self.dates {
+            dates.tell(host, &mut command);
+        }
         command
     }
 }
