@@ -14,6 +14,7 @@ use leasehold_types::{FencingToken, LeaseTime, RequestId, ResourceName, Revision
 
 use crate::claim::{Claim, Phase};
 use crate::deadlines::Deadlines;
+use crate::index::Index;
 use crate::names::Names;
 use crate::queue::Queue;
 use crate::slab::{Slab, Slot};
@@ -21,8 +22,8 @@ use crate::slab::{Slab, Slot};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Claims {
     pub(crate) slab: Slab,
-    pub(crate) by_request: HashMap<RequestId, Slot>,
-    pub(crate) by_token: HashMap<FencingToken, Slot>,
+    pub(crate) by_request: Index<RequestId>,
+    pub(crate) by_token: Index<FencingToken>,
     /// The order in which claims end if nothing happens: by what is due first, then by age.
     pub(crate) deadlines: Deadlines,
     pub(crate) by_resource: HashMap<ResourceName, Resource>,
@@ -88,11 +89,11 @@ impl Claims {
     }
 
     pub(crate) fn with_request(&self, request: &RequestId) -> Option<Slot> {
-        self.by_request.get(request).copied()
+        self.by_request.find(&self.slab, request)
     }
 
     pub(crate) fn with_token(&self, token: FencingToken) -> Option<Slot> {
-        self.by_token.get(&token).copied()
+        self.by_token.find(&self.slab, &token)
     }
 
     pub(crate) fn resource(&self, name: &str) -> Option<&Resource> {
@@ -137,11 +138,11 @@ impl Claims {
         match token {
             Some(token) => {
                 resource.lease = Some(slot);
-                self.by_token.insert(token, slot);
+                self.by_token.insert(&self.slab, slot, &token);
             }
             None => resource.join(age, slot),
         }
-        self.by_request.insert(request, slot);
+        self.by_request.insert(&self.slab, slot, &request);
         self.deadlines.push(due, age, slot);
         slot
     }
@@ -149,7 +150,7 @@ impl Claims {
     /// Takes a claim out.
     pub(crate) fn remove(&mut self, slot: Slot) -> Removed {
         let claim = self.slab.remove(slot);
-        self.by_request.remove(&claim.request);
+        self.by_request.remove(slot, &claim.request);
         self.deadlines.settle(&self.slab);
         let Entry::Occupied(mut entry) = self.by_resource.entry(claim.resource.clone()) else {
             unreachable!("a resource with live claims is indexed")
@@ -157,7 +158,7 @@ impl Claims {
         let resource = entry.get_mut();
         match claim.token() {
             Some(token) => {
-                self.by_token.remove(&token);
+                self.by_token.remove(slot, &token);
                 resource.lease = None;
             }
             None => resource.leave(claim.age),
@@ -173,7 +174,7 @@ impl Claims {
     /// Makes a waiting claim the lease of its resource. Its deadline stays.
     pub(crate) fn grant(&mut self, slot: Slot, token: FencingToken, since: LeaseTime) {
         self.change(slot, |claim| claim.phase = Phase::Held { token, since });
-        self.by_token.insert(token, slot);
+        self.by_token.insert(&self.slab, slot, &token);
         let claim = self.slab.get(slot);
         let resource = self.by_resource.get_mut(&claim.resource);
         let resource = resource.expect("a resource with live claims is indexed");

@@ -15,6 +15,7 @@ use leasehold_types::{LeaseTime, ResourceName, Revision};
 use crate::LeaseState;
 use crate::claim::{Claim, Phase};
 use crate::claims::Resource;
+use crate::slab::Slot;
 
 pub(crate) const I1: &str = "I1 a live claim's deadline is in the future";
 pub(crate) const I2: &str = "I2 every token issued is below next_token, which only grows";
@@ -70,12 +71,16 @@ impl LeaseState {
         claims.by_request.len() == claims.len()
             && claims.by_token.len() == held
             && claims.len() - held == waiting
-            && claims.by_request.iter().all(|(request, slot)| claims.get(*slot).request == *request)
-            && claims.by_token.iter().all(|(token, slot)| claims.get(*slot).token() == Some(*token))
+            && claims.iter().all(|(slot, claim)| self.is_found(slot, claim))
             && claims.deadlines.mirror(&claims.slab)
             && claims.by_resource.iter().all(|(name, resource)| self.mirrors(name, resource))
             && claims.names.len() == claims.by_resource.len()
             && claims.names.from(Bound::Unbounded).all(|name| claims.by_resource.contains_key(name))
+    }
+
+    fn is_found(&self, slot: Slot, claim: &Claim) -> bool {
+        let by_token = |token| self.claims.with_token(token) == Some(slot);
+        self.claims.with_request(&claim.request) == Some(slot) && claim.token().is_none_or(by_token)
     }
 
     fn mirrors(&self, name: &ResourceName, resource: &Resource) -> bool {
@@ -224,22 +229,22 @@ mod tests {
                 state.counters.next_token = token(state, 4);
             }),
             (I3, "an id that is not indexed", |state| {
-                state.claims.by_request.remove(&id(4));
+                let slot = slot(state, 4);
+                state.claims.by_request.remove(slot, &id(4));
             }),
             (I3, "ids that name each other's claims", |state| {
                 let (one, other) = (slot(state, 1), slot(state, 4));
-                state.claims.by_request.insert(id(1), other);
-                state.claims.by_request.insert(id(4), one);
+                state.claims.slab.get_mut(one).request = id(4);
+                state.claims.slab.get_mut(other).request = id(1);
             }),
             (I3, "a token that is not indexed", |state| {
-                let token = token(state, 4);
-                state.claims.by_token.remove(&token);
+                let (slot, token) = (slot(state, 4), token(state, 4));
+                state.claims.by_token.remove(slot, &token);
             }),
             (I3, "tokens that name each other's claims", |state| {
-                let (one, other) = (slot(state, 1), slot(state, 4));
-                let tokens = (token(state, 1), token(state, 4));
-                state.claims.by_token.insert(tokens.0, other);
-                state.claims.by_token.insert(tokens.1, one);
+                let (one, other) = (claim(state, 1).phase, claim(state, 4).phase);
+                claim(state, 1).phase = other;
+                claim(state, 4).phase = one;
             }),
             (I3, "deadlines that are not indexed", |state| {
                 state.claims.deadlines = Deadlines::default();

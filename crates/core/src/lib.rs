@@ -32,6 +32,7 @@ mod command;
 mod commands;
 mod deadlines;
 mod fields;
+mod index;
 mod invariants;
 mod memory;
 mod names;
