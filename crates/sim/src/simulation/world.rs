@@ -51,6 +51,8 @@ pub(crate) struct Machine {
     pub(crate) boots: u64,
     /// Yesterday's disk, or the true one while another is in.
     pub(crate) put_aside: Option<(FakeDisk, DiskId)>,
+    /// An old copy of its disk was once put in the place of the disk.
+    pub(crate) ran_on_a_copy: bool,
     /// It forgot, or may refuse to start: no member of any majority any more.
     pub(crate) out: bool,
     /// The power is going to fail in the middle of an operation.
@@ -187,6 +189,7 @@ impl World {
                 node: None,
                 boots: 0,
                 put_aside: None,
+                ran_on_a_copy: false,
                 out: false,
                 flipped: None,
                 power_fails: None,

@@ -107,6 +107,7 @@ impl World {
                 machine.put_aside = Some((kept, machine.disk_id));
                 machine.disk_id = id;
                 machine.disk.crash();
+                machine.ran_on_a_copy = true;
             }
         }
         machine.out = true;
@@ -143,10 +144,33 @@ impl World {
     /// How many peers would refuse the disk that was put aside, if there is one.
     fn put_aside_is_refused_by(&self, victim: u64) -> Option<usize> {
         let (disk, id) = self.machines[&victim].put_aside.as_ref()?;
+        Some(self.refuse(victim, disk, *id))
+    }
+
+    /// How many peers would refuse node `victim` on this disk.
+    fn refuse(&self, victim: u64, disk: &FakeDisk, id: DiskId) -> usize {
         let refuses = |other: &u64| {
-            old_copy::is_refused(disk, (CLUSTER, victim, *id), &self.machines[other].disk)
+            old_copy::is_refused(disk, (CLUSTER, victim, id), &self.machines[other].disk)
         };
-        Some(self.others(victim).filter(refuses).count())
+        self.others(victim).filter(refuses).count()
+    }
+
+    /// A peer that was asleep while a copy ran reads what the copy sent when it wakes, be it after the disk
+    /// itself is back. Then it believes the copy, and the node is one to be replaced.
+    pub(crate) fn leave_out_whose_copy_was_believed_late(&mut self) {
+        let believed = |(id, machine): (&u64, &Machine)| {
+            let back = machine.ran_on_a_copy && !machine.out;
+            back && self.refuse(*id, &machine.disk, machine.disk_id) > 0
+        };
+        let refused: Vec<u64> =
+            self.machines.iter().filter(|one| believed(*one)).map(|(id, _)| *id).collect();
+        for id in refused {
+            self.figures.count("nodes to be replaced");
+            self.kill_node(id, false);
+            if let Some(machine) = self.machines.get_mut(&id) {
+                machine.out = true;
+            }
+        }
     }
 
     /// Unless a peer that could not tell has believed the copy: it does not believe the disk itself then, so

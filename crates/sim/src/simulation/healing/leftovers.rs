@@ -28,6 +28,7 @@ impl World {
     }
 
     pub(super) async fn replicas_are_equal(&mut self) -> Result<(), Violation> {
+        self.leave_out_whose_copy_was_believed_late();
         let end = true_time() + ANSWER_WITHIN * 2;
         let members: Vec<u64> =
             self.machines.iter().filter(|(_, machine)| !machine.out).map(|(id, _)| *id).collect();
