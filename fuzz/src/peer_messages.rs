@@ -1,10 +1,11 @@
 //! What one node makes of another's messages: everything is read into the consensus library's words and
 //! written back unchanged, a membership in its one spelling; a snapshot's chunks are put together as
-//! naively as can be, or refused.
+//! naively as can be, or refused. A sealed message is told from everything that is one bit away from it.
 
 use std::fmt::Debug;
 
 use bytes::Bytes;
+use leasehold_api::{seal, unseal};
 use leasehold_raft::{fuzz, pb};
 use leasehold_types::Fault;
 use prost::Message;
@@ -13,11 +14,13 @@ use crate::input::pieces;
 use crate::lease_requests::read;
 
 const SNAPSHOT_BYTES_MAX: u64 = 4_096;
+/// Of a message with more bits, so many are flipped, spread over it.
+const FLIPS_MAX: usize = 256;
 
 /// The first byte says which message the others are.
 pub fn check(bytes: &[u8]) {
     let Some((kind, body)) = bytes.split_first() else { return };
-    match kind % 8 {
+    match kind % 9 {
         0 => read(body, append),
         // How far a peer has come is for the gatekeeper.
         1 => read(body, |raw| {
@@ -28,7 +31,26 @@ pub fn check(bytes: &[u8]) {
         4 => read(body, |raw| back(raw, fuzz::transfer_request)),
         5 => read(body, |raw| back(raw, fuzz::transfer_reply)),
         6 => read(body, fault),
-        _ => snapshot(body),
+        7 => snapshot(body),
+        _ => sealed(body),
+    }
+}
+
+/// As it comes off the wire; and then as its sender would have sealed it.
+fn sealed(raw: &[u8]) {
+    let naive = raw.split_last_chunk::<4>().and_then(|(message, checksum)| {
+        let fits = crc32c::crc32c(message).to_le_bytes() == *checksum;
+        fits.then(|| pb::AppendRequest::decode(message).ok()).flatten()
+    });
+    assert_eq!(unseal(Bytes::copy_from_slice(raw)), naive);
+    let Ok(message) = pb::AppendRequest::decode(raw) else { return };
+    let sealed = seal(&message);
+    assert_eq!(unseal(Bytes::copy_from_slice(&sealed)).as_ref(), Some(&message));
+    let bits = sealed.len() * 8;
+    for bit in (0..bits).step_by(bits.div_ceil(FLIPS_MAX)) {
+        let mut flipped = sealed.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(unseal::<pb::AppendRequest>(flipped.into()), None, "bit {bit} of {bits}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt};
+use leasehold_api::seal;
 use leasehold_raft::pb;
 use leasehold_raft::transport::{Handled, Messages, PeerHandler, Replies};
 use prost::Message;
@@ -18,6 +19,7 @@ const TRANSFER: u8 = 4;
 const TRANSFERRED: u8 = 5;
 const FAULT: u8 = 6;
 const CHUNKS: u8 = 7;
+const SEALED: u8 = 8;
 const TARGET: &str = "peer_messages";
 
 pub(crate) struct Notebook {
@@ -38,6 +40,12 @@ impl Notebook {
     }
 }
 
+/// As it is read, and as it comes off the wire.
+fn appended(seeds: &Seeds, request: &pb::AppendRequest) {
+    seeds.message(TARGET, APPEND, request);
+    seeds.take(TARGET, SEALED, &seal(request));
+}
+
 impl PeerHandler for Notebook {
     fn facts(&self) -> pb::Facts {
         self.node.facts()
@@ -52,7 +60,7 @@ impl PeerHandler for Notebook {
     }
 
     fn append(&self, call: pb::Call, request: pb::AppendRequest) -> Handled<pb::AppendReply> {
-        self.seeds.message(TARGET, APPEND, &request);
+        appended(&self.seeds, &request);
         self.note(APPENDED, self.node.append(call, request))
     }
 
@@ -62,7 +70,7 @@ impl PeerHandler for Notebook {
         requests: Messages<pb::AppendRequest>,
     ) -> Handled<Replies<pb::AppendReply>> {
         let (asked, answered) = (self.seeds.clone(), self.seeds.clone());
-        let requests = requests.inspect(move |request| asked.message(TARGET, APPEND, request));
+        let requests = requests.inspect(move |request| appended(&asked, request));
         let replies = self.node.stream_append(call, requests.boxed());
         let noted = move |replies: Replies<pb::AppendReply>| {
             let note = move |reply: &Result<pb::AppendReply, _>| {
