@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use leasehold_bench::{Locks, Over, Pace, Report, Settings, Workload, run_over, write_over};
+use mimalloc::MiMalloc;
 use tokio::runtime::Builder;
 
 use etcd::{Cluster, Etcd};
@@ -27,6 +28,9 @@ use postgres::Postgres;
 use redlock::Redlock;
 use verify::{Offers, verify};
 use zookeeper::ZooKeeper;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
