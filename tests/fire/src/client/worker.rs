@@ -67,8 +67,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Increments every counter once.
+    /// Increments every counter once. Nobody is there any more to wake one who stops itself.
     pub(super) async fn close(mut self) -> Outcome<()> {
+        self.args.stops_one_in = 0;
         for number in 0..self.args.counters {
             while self.turn(Manner::Library, number, 1).await? == 0 {
                 tokio::time::sleep(BREATH).await;
