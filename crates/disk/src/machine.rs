@@ -82,7 +82,8 @@ fn make(path: &Path) -> io::Result<()> {
         Some(parent) => parent,
         None => return Ok(()),
     };
-    if !path.is_dir() {
+    let was_there = path.is_dir();
+    if !was_there {
         make(parent)?;
         match DirBuilder::new().mode(0o700).create(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
@@ -90,14 +91,14 @@ fn make(path: &Path) -> io::Result<()> {
         }
     }
     match File::open(parent).and_then(|parent| parent.sync_all()) {
-        // Somebody else's, in which this process makes nothing; or none that can be synced.
-        Err(error)
-            if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) =>
-        {
-            Ok(())
-        }
+        // Nothing was made in it, and it is not ours to sync, or nobody's.
+        Err(error) if was_there && is_not_to_be_synced(&error) => Ok(()),
         synced => synced,
     }
+}
+
+fn is_not_to_be_synced(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput)
 }
 
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {

@@ -38,19 +38,20 @@ fn make(dir: &Path) -> io::Result<()> {
         Some(parent) => parent,
         None => return Ok(()),
     };
-    if !dir.try_exists()? {
+    let was_there = dir.try_exists()?;
+    if !was_there {
         make(parent)?;
         fs::create_dir(dir)?;
     }
     match sync(parent) {
-        // Somebody else's, in which this process makes nothing; or none that can be synced.
-        Err(error)
-            if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) =>
-        {
-            Ok(())
-        }
+        // Nothing was made in it, and it is not ours to sync, or nobody's.
+        Err(error) if was_there && is_not_to_be_synced(&error) => Ok(()),
         synced => synced,
     }
+}
+
+fn is_not_to_be_synced(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput)
 }
 
 /// Makes the names in the directory durable.
