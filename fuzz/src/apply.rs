@@ -42,6 +42,7 @@ fn settings() -> Settings {
         ended_memory_ms: 5_000,
         ended_memory_max: 8,
         stamp_interval_ms: 250,
+        ends_per_entry: 2,
     }
 }
 

@@ -116,7 +116,8 @@ fn spelled_out(config: &Config) -> String {
     );
     text += &format!(
         "[cluster]\nclaims_max = {}\nwaiters_per_resource_max = {}\nttl_min = {}\nttl_max = {}\n\
-         ended_memory = {}\nended_memory_max = {}\nstamp_interval = {}\n",
+         ended_memory = {}\nended_memory_max = {}\nstamp_interval = {}\n\
+         ends_per_entry = {}\n",
         cluster.claims_max,
         cluster.waiters_per_resource_max,
         lasting(cluster.ttl_min.as_duration()),
@@ -124,6 +125,7 @@ fn spelled_out(config: &Config) -> String {
         lasting_ms(cluster.ended_memory_ms),
         cluster.ended_memory_max,
         lasting_ms(cluster.stamp_interval_ms),
+        cluster.ends_per_entry,
     );
     let format = format!("{:?}", log.format).to_lowercase();
     text += &format!("[log]\nformat = \"{format}\"\nfilter = {}\n", quoted(&log.filter));

@@ -65,8 +65,15 @@ pub enum Document {
     Snapshot = 4,
 }
 
-/// The format that is written, and the only one there is so far.
-const FORMAT: u8 = 1;
+impl Document {
+    /// The format that is written, and the only one that is read.
+    pub(crate) const fn format(self) -> u8 {
+        match self {
+            Self::Batch | Self::Commands | Self::Outcomes => 1,
+            Self::Snapshot => 2,
+        }
+    }
+}
 
 impl core::fmt::Display for Document {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -76,7 +83,7 @@ impl core::fmt::Display for Document {
             Self::Outcomes => "outcomes",
             Self::Snapshot => "a snapshot",
         };
-        write!(f, "{name} (document {} in format {FORMAT})", *self as u8)
+        write!(f, "{name} (document {} in format {})", *self as u8, self.format())
     }
 }
 
@@ -85,7 +92,7 @@ pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
     pub(crate) fn new(document: Document) -> Self {
-        Self(Vec::from([document as u8, FORMAT]))
+        Self(Vec::from([document as u8, document.format()]))
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {
@@ -133,7 +140,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(document: Document, bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Self { rest: bytes };
         let (kind, format) = (reader.byte("the document's kind")?, reader.byte("its format")?);
-        if (kind, format) != (document as u8, FORMAT) {
+        if (kind, format) != (document as u8, document.format()) {
             return Err(DecodeError::OtherDocument { expected: document, kind, format });
         }
         Ok(reader)

@@ -169,7 +169,12 @@ impl LeaseState {
         Answer::Cancelled { ended: Some(claim.token()) }
     }
 
-    fn end_and_hand_over(&mut self, slot: Slot, why: EndReason, events: &mut Vec<Event>) -> Claim {
+    pub(crate) fn end_and_hand_over(
+        &mut self,
+        slot: Slot,
+        why: EndReason,
+        events: &mut Vec<Event>,
+    ) -> Claim {
         let Removed { claim, frees_for_waiters } = self.end(slot, why, events);
         if frees_for_waiters {
             self.hand_over(&claim.resource, events);

@@ -16,8 +16,9 @@ use crate::LeaseState;
 use crate::claim::{Claim, Phase};
 use crate::claims::Resource;
 use crate::slab::Slot;
+use crate::state::Counters;
 
-pub(crate) const I1: &str = "I1 a live claim's deadline is in the future";
+pub(crate) const I1: &str = "I1 what is due has ended, or its turn comes after those that have";
 pub(crate) const I2: &str = "I2 every token issued is below next_token, which only grows";
 pub(crate) const I3: &str = "I3 the indexes mirror the claims";
 pub(crate) const I4: &str = "I4 one request id is granted at most once while it is remembered";
@@ -45,17 +46,18 @@ impl LeaseState {
         self.claims.iter().map(|(_, claim)| claim)
     }
 
-    /// Also: by no more than its ttl, so that no claim lives for ever.
+    /// Also: none lasts longer than its ttl, so that no claim lives for ever.
     fn every_claim_lasts(&self) -> bool {
-        let now = self.counters.now;
-        self.live().all(|claim| {
-            let (since, due_later) = match claim.phase {
-                Phase::Waiting { since, until } => (since, until > now),
-                Phase::Held { since, .. } => (since, true),
+        let Counters { now, ends_left, .. } = self.counters;
+        let lasts = |claim: &Claim| {
+            let (Phase::Waiting { since, .. } | Phase::Held { since, .. }) = claim.phase;
+            let ends_later = match ends_left {
+                Some(last) => (claim.due(), claim.age) > last,
+                None => claim.due() > now,
             };
-            let left_ms = claim.deadline.since_ms(now);
-            due_later && since <= now && 0 < left_ms && left_ms <= claim.ttl.as_ms()
-        })
+            ends_later && since <= now && claim.deadline.since_ms(now) <= claim.ttl.as_ms()
+        };
+        ends_left.is_none_or(|(due, _)| due <= now) && self.live().all(lasts)
     }
 
     fn every_token_was_issued(&self) -> bool {
@@ -225,6 +227,9 @@ mod tests {
                 let since = LeaseTime(0);
                 claim(state, 2).phase = Phase::Waiting { since, until: LeaseTime(200) };
             }),
+            (I1, "ends that are ahead of time", |state| {
+                state.counters.ends_left = Some((LeaseTime(201), Revision(1)));
+            }),
             (I2, "a token that was not issued", |state| {
                 state.counters.next_token = token(state, 4);
             }),
@@ -338,6 +343,13 @@ mod tests {
         state.settings.ended_memory_max = 2;
         state.counters.revision = age(&state, 4);
         assert_eq!(state.broken_invariants(), [""; 0], "as many ends and as old as allowed");
+        claim(&mut state, 4).deadline = LeaseTime(200);
+        let age = age(&state, 4);
+        for (last, waits) in [(Revision(age.0 - 1), true), (age, false)] {
+            state.counters.ends_left = Some((LeaseTime(200), last));
+            let broken = state.broken_invariants();
+            assert_eq!(!broken.contains(&I1), waits, "of what is due together the oldest is first");
+        }
         state.counters.now = LeaseTime(state.settings.ended_memory_ms + 99);
         let broken = state.broken_invariants();
         assert!(!broken.contains(&I5), "an end is remembered for all of its time: {broken:?}");

@@ -40,6 +40,7 @@ impl LeaseState {
         let revision = self.counters.revision.0.saturating_add(REVISIONS_SKIPPED).max(above.get());
         let embargo_ms = self.settings.ttl_max.as_ms().max(self.settings.ended_memory_ms);
         self.counters.next_token = first;
+        self.counters.ends_left = None;
         self.counters.revision = Revision(revision);
         self.counters.embargo = self.counters.now.plus_ms(embargo_ms);
         Ok(self)

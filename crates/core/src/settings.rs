@@ -23,6 +23,9 @@ pub struct Settings {
     /// While claims are live or ids remembered, the leader commits a stamp at least this often, in
     /// ms: 1 to a quarter of `ttl_min`. That much elapsed time a change of leader can cost.
     pub stamp_interval_ms: u64,
+    /// How many claims end with one log entry: 1 to 100,000,000. What is due beyond that is left to the
+    /// next entry, so that others come in between. No answer depends on it.
+    pub ends_per_entry: u64,
 }
 
 /// No count goes beyond this, so that a claim's place in the slab fits 32 bits.
@@ -40,6 +43,7 @@ impl Default for Settings {
             ended_memory_ms: 60 * SECOND_MS,
             ended_memory_max: 1_000_000,
             stamp_interval_ms: 250,
+            ends_per_entry: 256,
         }
     }
 }
@@ -54,6 +58,7 @@ impl Settings {
         within("waiters_per_resource_max", self.waiters_per_resource_max, 0, COUNT_MAX)?;
         within("ended_memory_ms", self.ended_memory_ms, SECOND_MS, LeaseTtl::MAX.as_ms())?;
         within("ended_memory_max", self.ended_memory_max, 1, COUNT_MAX)?;
+        within("ends_per_entry", self.ends_per_entry, 1, COUNT_MAX)?;
         if self.ttl_min > self.ttl_max {
             let allowed = format!("at most ttl_max ({})", self.ttl_max);
             return Err(BadField::new("ttl_min", format!("{}", self.ttl_min), allowed));
@@ -108,6 +113,7 @@ mod tests {
         assert_eq!(refused(|settings| settings.ttl_max = ttl(999)).field, "ttl_min");
         assert_eq!(refused(|settings| settings.ended_memory_ms = 999).field, "ended_memory_ms");
         assert_eq!(refused(|settings| settings.ended_memory_max = 0).field, "ended_memory_max");
+        assert_eq!(refused(|settings| settings.ends_per_entry = 0).field, "ends_per_entry");
     }
 
     #[test]

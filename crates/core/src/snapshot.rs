@@ -125,6 +125,7 @@ impl Field for Settings {
         writer.number(self.ended_memory_ms);
         writer.number(self.ended_memory_max);
         writer.number(self.stamp_interval_ms);
+        writer.number(self.ends_per_entry);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -136,6 +137,7 @@ impl Field for Settings {
             ended_memory_ms: reader.number("ended_memory_ms")?,
             ended_memory_max: reader.number("ended_memory_max")?,
             stamp_interval_ms: reader.number("stamp_interval_ms")?,
+            ends_per_entry: reader.number("ends_per_entry")?,
         };
         let refused = |why: BadField| bad("settings", why);
         settings.check().map_err(refused).map(|()| settings)
@@ -145,6 +147,11 @@ impl Field for Settings {
 impl Field for Counters {
     fn write(&self, writer: &mut Writer) {
         writer.field(&self.now);
+        writer.byte(u8::from(self.ends_left.is_some()));
+        if let Some((due, age)) = &self.ends_left {
+            writer.field(due);
+            writer.field(age);
+        }
         writer.field(&self.revision);
         writer.field(&self.next_token);
         writer.field(&self.embargo);
@@ -157,6 +164,11 @@ impl Field for Counters {
         }
         Ok(Self {
             now,
+            ends_left: match reader.byte("ends_left")? {
+                0 => None,
+                1 => Some((reader.field()?, reader.field()?)),
+                other => return Err(bad("ends_left", other)),
+            },
             revision: reader.field()?,
             next_token: reader.field()?,
             embargo: reader.field()?,

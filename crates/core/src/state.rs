@@ -30,6 +30,9 @@ pub struct LeaseState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Counters {
     pub(crate) now: LeaseTime,
+    /// Where more was due than one entry ends: due time and age of the last that ended. The others follow
+    /// in order.
+    pub(crate) ends_left: Option<(LeaseTime, Revision)>,
     pub(crate) revision: Revision,
     /// The token of the next grant. Stops at `u64::MAX`, so that every token issued is below it.
     pub(crate) next_token: FencingToken,
@@ -46,6 +49,7 @@ impl LeaseState {
         settings.check().expect("settings are checked where they are read");
         let counters = Counters {
             now: LeaseTime(0),
+            ends_left: None,
             revision: Revision(0),
             next_token: FencingToken::new(1).expect("1 is a token"),
             embargo: LeaseTime(0),
@@ -58,9 +62,11 @@ impl LeaseState {
     /// 1. Lease time moves on to `at`, never back.
     /// 2. The batch's renewals. A claim that nobody has ended was granted to nobody else, so saving it
     ///    late is safe, and a slow batch never ends a claim whose renewal sits in it.
-    /// 3. Every claim that is due ends, in order of (due, age), and only then is each freed resource
-    ///    handed to its first remaining waiter: a waiter that is due itself gets nothing.
-    /// 4. The other commands, in order, each handing over at once what it frees.
+    /// 3. The claims that are due end, in order of (due, age), and only then is each freed resource
+    ///    handed to its first remaining waiter: a waiter that is due itself ends, and gets nothing. Where
+    ///    more are due than [`Settings::ends_per_entry`], the rest is left to the next entry.
+    /// 4. The other commands, in order, each handing over at once what it frees. Whatever of the rest a
+    ///    command comes upon ends before it, as if all had ended.
     ///
     /// Outcomes are by position. An outcome's revision is that just after its command, so a renewal's
     /// may be smaller than that of a command before it.
@@ -110,18 +116,51 @@ impl LeaseState {
     }
 
     fn end_due(&mut self, events: &mut Vec<Event>) {
-        let mut freed = Vec::new();
+        let (mut freed, mut ends, mut last) = (Vec::new(), 0, None);
+        self.counters.ends_left = None;
         while let Some((due, slot)) = self.claims.first_due()
             && due <= self.counters.now
         {
+            if ends == self.settings.ends_per_entry {
+                self.counters.ends_left = last;
+                break;
+            }
             let why = self.claims.get(slot).reason_when_due();
             let Removed { claim, frees_for_waiters } = self.end(slot, why, events);
+            (ends, last) = (ends + 1, Some((due, claim.age)));
             if frees_for_waiters {
                 freed.push(claim.resource);
             }
         }
         for resource in &freed {
             self.hand_over(resource, events);
+        }
+    }
+
+    /// Ends what `command` looks at where that is due and was left to a later entry.
+    fn end_what_it_meets(&mut self, command: &Command, events: &mut Vec<Event>) {
+        if self.counters.ends_left.is_none() {
+            return;
+        }
+        let named = match command {
+            Command::Acquire(wish) => self.claims.with_request(&wish.request),
+            Command::Cancel { request } => self.claims.with_request(request),
+            Command::Release { token, .. } => self.claims.with_token(*token),
+            Command::Renew(_) | Command::Pulse => None,
+        };
+        self.end_if_due(named, events);
+        if let Command::Acquire(wish) = command {
+            let resource = self.claims.resource(wish.resource.as_str());
+            self.end_if_due(resource.and_then(|resource| resource.lease), events);
+        }
+    }
+
+    fn end_if_due(&mut self, slot: Option<Slot>, events: &mut Vec<Event>) {
+        let Some(slot) = slot else { return };
+        let claim = self.claims.get(slot);
+        if claim.due() <= self.counters.now {
+            let why = claim.reason_when_due();
+            self.end_and_hand_over(slot, why, events);
         }
     }
 
@@ -132,6 +171,7 @@ impl LeaseState {
     }
 
     fn execute(&mut self, command: &Command, events: &mut Vec<Event>) -> Outcome {
+        self.end_what_it_meets(command, events);
         self.next_revision();
         let answer = match command {
             Command::Acquire(wish) => self.acquire(wish, events),
@@ -163,12 +203,17 @@ impl LeaseState {
         self.memory.remember(ended, self.settings.ended_memory_max);
     }
 
-    /// Grants a free resource to its first waiter, if there is one.
+    /// Grants a free resource to its first waiter that is not due itself, if there is one.
     pub(crate) fn hand_over(&mut self, resource: &ResourceName, events: &mut Vec<Event>) {
-        if let Some(slot) = self.claims.next_in_line(resource) {
-            let token = self.issue_token();
-            self.claims.grant(slot, token, self.counters.now);
-            self.note_grant(slot, token, events);
+        while let Some(slot) = self.claims.next_in_line(resource) {
+            let claim = self.claims.get(slot);
+            if claim.due() > self.counters.now {
+                let token = self.issue_token();
+                self.claims.grant(slot, token, self.counters.now);
+                return self.note_grant(slot, token, events);
+            }
+            let why = claim.reason_when_due();
+            self.end(slot, why, events);
         }
     }
 

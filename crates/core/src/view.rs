@@ -64,7 +64,8 @@ impl LeaseState {
     }
 
     /// The lease time at which something ends unless something happens: the earliest deadline of a
-    /// claim or end of a wait. When its clock is there, the leader proposes `Pulse`.
+    /// claim or end of a wait. When its clock is there, the leader proposes `Pulse`. Not after
+    /// [`Self::now`] while more is due than one entry ends.
     pub fn next_deadline(&self) -> Option<LeaseTime> {
         self.claims.first_due().map(|(due, _)| due)
     }

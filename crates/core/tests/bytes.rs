@@ -44,13 +44,13 @@ fn a_log_entry_of_format_1_reads_the_same_for_ever() {
 }
 
 #[test]
-fn a_snapshot_of_format_1_reads_the_same_for_ever() {
+fn a_snapshot_of_format_2_reads_the_same_for_ever() {
     let mut state = LeaseState::new(settings());
     let [ann, bob, eve] = [acquire("ann"), wait("bob", 30_000), cancel("eve")];
     state.apply(LeaseTime(1_000), &[ann, bob, eve]);
-    let golden = "0401 \
-        80897a a08d06 e807 e0d403 e0d403 c0843d fa01 \
-        e807 04 02 00 \
+    let golden = "0402 \
+        80897a a08d06 e807 e0d403 e0d403 c0843d fa01 8002 \
+        e807 00 04 02 00 \
         02 \
         046c6f636b 03616e6e 616e6e20202020202020202020202020 01 904e 904e f855 02 01 e807 \
         046c6f636b 03626f62 626f6220202020202020202020202020 03 904e 904e f855 01 e807 98f201 \

@@ -81,7 +81,7 @@ fn story() -> impl Strategy<Value = Vec<(Stamp, Vec<Action>)>> {
 }
 
 /// Small enough that every bound is met.
-fn settings() -> Settings {
+fn settings(ends_per_entry: u64) -> Settings {
     Settings {
         claims_max: 24,
         waiters_per_resource_max: 5,
@@ -90,6 +90,7 @@ fn settings() -> Settings {
         ended_memory_ms: 5_000,
         ended_memory_max: 24,
         stamp_interval_ms: 250,
+        ends_per_entry,
     }
 }
 
@@ -106,18 +107,20 @@ struct Story {
     requests: Vec<Acquire>,
     commands: u64,
     effective: u64,
+    /// Batches after which something was due still.
+    left: u64,
     exhausted: bool,
 }
 
 impl Story {
-    fn new() -> Self {
-        Self::starting_at(LeaseState::new(settings()), 0)
+    fn new(ends_per_entry: u64) -> Self {
+        Self::starting_at(LeaseState::new(settings(ends_per_entry)), 0)
     }
 
     /// As a backup whose counters were moved on.
     fn above(token: u64) -> Self {
         let above = FencingToken::new(token).expect("a token");
-        let reopened = LeaseState::new(settings()).reopen_after_restore(above).expect("above");
+        let reopened = LeaseState::new(settings(2)).reopen_after_restore(above).expect("above");
         Self::starting_at(reopened, 20_000)
     }
 
@@ -132,6 +135,7 @@ impl Story {
             requests: Vec::new(),
             commands: 0,
             effective: 0,
+            left: 0,
             exhausted: false,
         }
     }
@@ -186,6 +190,8 @@ impl Story {
         );
 
         let exhausted = Answer::Refused(Refusal::Exhausted);
+        let next = self.straight.next_deadline();
+        self.left += u64::from(next.is_some_and(|due| due <= self.straight.now()));
         self.exhausted |= applied.outcomes.iter().any(|outcome| outcome.answer == exhausted);
         self.commands += batch.commands.len() as u64;
         self.effective += effective(&batch, &applied, due <= Some(self.straight.now()));
@@ -315,6 +321,7 @@ struct Totals {
     stories: u64,
     commands: u64,
     effective: u64,
+    left: u64,
     grants: u64,
     exhausted: u64,
 }
@@ -331,6 +338,7 @@ fn run_stories(cases: u32, start: impl Fn(u64) -> Story) -> Totals {
         totals.stories += 1;
         totals.commands += story.commands;
         totals.effective += story.effective;
+        totals.left += story.left;
         totals.grants += story.model.next_token - first;
         totals.exhausted += u64::from(story.exhausted);
         Ok(())
@@ -341,10 +349,12 @@ fn run_stories(cases: u32, start: impl Fn(u64) -> Story) -> Totals {
 
 #[test]
 fn the_state_machine_does_what_the_naive_model_does() {
-    let Totals { commands, effective, exhausted, .. } = run_stories(1_100, |_| Story::new());
+    let totals = run_stories(1_100, |number| Story::new([1, 2, 5, 1_024][number as usize % 4]));
+    let Totals { commands, effective, exhausted, left, .. } = totals;
     println!("{commands} commands, {effective} of them effective");
     assert!(commands >= 200_000, "only {commands} commands");
     assert!(effective * 10 >= commands * 3, "only {effective} of {commands} commands did anything");
+    assert!(left >= 1_000, "only {left} batches left ends to the next");
     assert_eq!(exhausted, 0);
 }
 

@@ -9,7 +9,9 @@
 //!   written in that order;
 //! * since when a claim waits or is held: a wait is always repeated with the length it began with, so
 //!   its end says the same, and how long a lease was held is told to humans only;
-//! * the embargo: zero, nothing is restored from a backup here.
+//! * the embargo: zero, nothing is restored from a backup here;
+//! * whether ends were left to a later entry: never, one ends more than there is here. That is played
+//!   through by the core's own tests and by the simulator.
 //!
 //! The reader is strict: a snapshot in a form that it does not know is a panic, never a wrong key.
 
@@ -85,11 +87,12 @@ impl Facts {
 
     pub(crate) fn read(snapshot: &[u8]) -> Self {
         let mut reader = Reader { bytes: snapshot, at: 0 };
-        assert_eq!(reader.take(2), [4, 1], "a snapshot in format 1");
-        for _setting in 0..7 {
+        assert_eq!(reader.take(2), [4, 2], "a snapshot in format 2");
+        for _setting in 0..8 {
             reader.number();
         }
         let now = reader.number();
+        assert_eq!(reader.byte(), 0, "an entry ends all that is due in so small a world");
         let _revision = reader.number();
         let start = reader.at;
         let next_token = reader.number();

@@ -46,6 +46,7 @@ impl Lease {
             ended_memory_ms: config.memory_ms,
             ended_memory_max: 1_000,
             stamp_interval_ms: 250,
+            ends_per_entry: Settings::default().ends_per_entry,
         };
         Self::of(LeaseState::new(settings).snapshot())
     }

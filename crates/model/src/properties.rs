@@ -24,7 +24,7 @@ pub(crate) fn always() -> Vec<Property<ProtocolModel>> {
         Property::always("S8 definite means definite", s8),
         Property::always("C1 nobody else is granted what a holder believes", c1),
         Property::always("F1 a mark never decreases", f1),
-        Property::always("I1 a live claim's deadline is in the future", i1),
+        Property::always("I1 what is due has ended, or its turn comes after those that have", i1),
         Property::always("I2-I5 the core's other invariants", i_others),
         Property::always("I6 at most one holder per resource", i6),
         Property::always("I7 FIFO among live waiters", i7),

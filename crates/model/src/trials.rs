@@ -52,7 +52,7 @@ const S5: &str = "S5 fenced store";
 const S6: &str = "S6 end to end: no update lost";
 const S7: &str = "S7 idempotence";
 const S8: &str = "S8 definite means definite";
-const I1: &str = "I1 a live claim's deadline is in the future";
+const I1: &str = "I1 what is due has ended, or its turn comes after those that have";
 const L1: &str = "L1 a fair schedule ends every claim";
 const L2: &str = "L2 a dead holder is gone within the bound";
 

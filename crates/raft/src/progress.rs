@@ -31,6 +31,11 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// Whether more was due than one entry ends.
+    pub(crate) fn ends_are_left(&self) -> bool {
+        self.next_deadline.is_some_and(|due| due <= self.at)
+    }
+
     pub(crate) fn of(state: &LeaseState) -> Self {
         Self {
             revision: state.revision(),

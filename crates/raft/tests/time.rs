@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leasehold_core::EventKind;
+use leasehold_core::{EventKind, Settings};
 use leasehold_raft::Change;
 use leasehold_types::EndReason;
 use support::{BOUND, Cluster, HandClock, Options, ask, grant, release};
@@ -129,5 +129,36 @@ async fn lease_time_follows_the_leaders_clock_and_a_leap_of_it_ends_no_lease() {
     let leasehold_core::Answer::Renewed(items) = &renewed.answer else { panic!("{renewed:?}") };
     assert!(items[0].is_ok(), "{renewed:?}");
     assert_eq!(renewed.at.0, short.at.0 + 1_000);
+    cluster.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_one_entry_leaves_ends_without_time_moving_on() {
+    let clock = HandClock::default();
+    let settings = Settings { ends_per_entry: 3, ..Settings::default() };
+    let options = Options { clock: Arc::new(clock.clone()), settings, ..Options::default() };
+    let cluster = Cluster::start(options).await;
+    let leader = cluster.leader().await;
+    let mut feed = cluster.node(leader).applied();
+    for n in 0..20 {
+        grant(cluster.node(leader), &format!("r{n}"), 1_000).await;
+        clock.advance(1);
+    }
+    // All become due at one moment, and from then on the clock stands still.
+    clock.advance(990);
+    let beside = grant(cluster.node(leader), "beside", 1_000).await;
+    clock.advance(990);
+    let mut ends = Vec::new();
+    while ends.iter().sum::<usize>() < 20 {
+        let change = timeout(BOUND, feed.recv()).await.expect("the rest ends as well");
+        let Change::Batch(batch) = &*change.expect("the listener keeps up") else { continue };
+        let ended = |kind: &EventKind| matches!(kind, EventKind::Ended { .. });
+        let count = batch.events.iter().filter(|event| ended(&event.kind)).count();
+        ends.extend((count > 0).then_some(count));
+    }
+    assert!(ends.len() >= 7 && ends.iter().all(|ends| *ends <= 3), "{ends:?}");
+    let renewed = ask(cluster.node(leader), support::renew(beside)).await;
+    let leasehold_core::Answer::Renewed(items) = &renewed.answer else { panic!("{renewed:?}") };
+    assert!(items[0].is_ok(), "{renewed:?}");
     cluster.shutdown().await;
 }

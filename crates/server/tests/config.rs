@@ -175,6 +175,7 @@ fn a_value_out_of_its_bounds_is_named_by_its_key() {
         ("claims_max = 2000000", "claims_max = 0", "cluster.claims_max"),
         ("stamp_interval = \"250ms\"", "stamp_interval = \"251ms\"", "cluster.stamp_interval"),
         ("stamp_interval = \"250ms\"", "stamp_interval = \"0s\"", "cluster.stamp_interval"),
+        ("ends_per_entry = 256", "ends_per_entry = 0", "cluster.ends_per_entry"),
         ("filter = \"info,openraft=warn\"", "filter = \" \"", "log.filter"),
         ("filter = \"info,openraft=warn\"", "filter = \"info,=[\"", "log.filter"),
     ];

@@ -82,6 +82,7 @@ impl Model {
         self.end_due(&mut events);
         for (outcome, command) in outcomes.iter_mut().zip(batch) {
             if outcome.is_none() {
+                self.end_what_it_meets(command, &mut events);
                 self.revision += 1;
                 let answer = self.execute(command, &mut events);
                 self.hand_over_whatever_is_free(&mut events);
@@ -122,14 +123,11 @@ impl Model {
     }
 
     fn end_due(&mut self, events: &mut Vec<Event>) {
-        while let Some(first) = self.claims.iter().map(due).min()
-            && first <= self.now
-        {
+        for _ in 0..self.settings.ends_per_entry {
+            let first = self.claims.iter().map(due).min();
+            let Some(first) = first.filter(|due| *due <= self.now) else { break };
             let index = self.claims.iter().position(|claim| due(claim) == first);
-            let claim = &self.claims[index.expect("it is the smallest")];
-            let waited = claim.lease.is_none() && claim.joined + claim.wait <= claim.deadline;
-            let why = if waited { EndReason::WaitOver } else { EndReason::Expired };
-            self.end(claim.request, why, events);
+            self.end_as_due(index.expect("it is the smallest"), events);
         }
         let freed: Vec<ResourceName> = events.iter().map(|event| event.resource.clone()).collect();
         let mut seen = BTreeSet::new();
@@ -138,6 +136,35 @@ impl Model {
                 assert!(seen.insert(resource.clone()), "a resource is freed once");
                 self.hand_over(&resource, events);
             }
+        }
+    }
+
+    fn end_as_due(&mut self, index: usize, events: &mut Vec<Event>) {
+        let claim = &self.claims[index];
+        let waited = claim.lease.is_none() && claim.joined + claim.wait <= claim.deadline;
+        let why = if waited { EndReason::WaitOver } else { EndReason::Expired };
+        self.end(claim.request, why, events);
+    }
+
+    /// No answer depends on what was left to a later entry.
+    fn end_what_it_meets(&mut self, command: &Command, events: &mut Vec<Event>) {
+        let now = self.now;
+        let mut end = |model: &mut Self, meets: &dyn Fn(&ModelClaim) -> bool| {
+            if let Some(index) =
+                model.claims.iter().position(|claim| meets(claim) && due(claim) <= now)
+            {
+                model.end_as_due(index, events);
+                model.hand_over_whatever_is_free(events);
+            }
+        };
+        match command {
+            Command::Acquire(wish) => {
+                end(self, &|claim| claim.request == wish.request);
+                end(self, &|claim| claim.lease.is_some() && claim.resource == wish.resource);
+            }
+            Command::Cancel { request } => end(self, &|claim| claim.request == *request),
+            Command::Release { token, .. } => end(self, &|claim| token_of(claim) == Some(*token)),
+            Command::Renew(_) | Command::Pulse => {}
         }
     }
 
@@ -166,7 +193,14 @@ impl Model {
     }
 
     fn hand_over(&mut self, resource: &ResourceName, events: &mut Vec<Event>) {
-        if let Some(index) = self.claims.iter().position(|claim| claim.resource == *resource) {
+        let first =
+            |model: &Self| model.claims.iter().position(|claim| claim.resource == *resource);
+        while let Some(index) = first(self)
+            && due(&self.claims[index]) <= self.now
+        {
+            self.end_as_due(index, events);
+        }
+        if let Some(index) = first(self) {
             self.grant(index, events);
         }
     }

@@ -138,6 +138,7 @@ fn checked_cluster(raw: RawCluster) -> Result<Settings, BadField> {
         ended_memory,
         ended_memory_max,
         stamp_interval,
+        ends_per_entry,
     } = raw;
     let ttl = |field, duration| {
         let ms = whole_ms(field, duration)?;
@@ -152,6 +153,7 @@ fn checked_cluster(raw: RawCluster) -> Result<Settings, BadField> {
             ended_memory_ms: whole_ms("ended_memory", ended_memory)?,
             ended_memory_max,
             stamp_interval_ms: whole_ms("stamp_interval", stamp_interval)?,
+            ends_per_entry,
         };
         settings.check().map_err(as_spelled_in_the_file)?;
         Ok(settings)

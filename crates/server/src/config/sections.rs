@@ -183,6 +183,7 @@ pub(super) struct RawCluster {
     pub(super) ended_memory_max: u64,
     #[serde(with = "humantime_serde")]
     pub(super) stamp_interval: Duration,
+    pub(super) ends_per_entry: u64,
 }
 
 impl Default for RawCluster {
@@ -196,6 +197,7 @@ impl Default for RawCluster {
             ended_memory: Duration::from_millis(settings.ended_memory_ms),
             ended_memory_max: settings.ended_memory_max,
             stamp_interval: Duration::from_millis(settings.stamp_interval_ms),
+            ends_per_entry: settings.ends_per_entry,
         }
     }
 }

@@ -100,8 +100,8 @@ impl Ring {
         after: Revision,
     ) -> impl Iterator<Item = &Event> {
         self.batches_after(after)
-            .flat_map(|batch| &batch.events)
-            .filter(move |event| event.revision > after && event.request == request)
+            .flat_map(move |batch| batch.events_after(after))
+            .filter(move |event| event.request == request)
     }
 
     /// Whether nothing after `after` was forgotten.
@@ -123,6 +123,13 @@ impl SharedBatch {
     /// `None` for a change that is no batch.
     pub(super) fn new(change: Arc<Change>) -> Option<Self> {
         matches!(*change, Change::Batch(_)).then_some(Self(change))
+    }
+
+    /// Its events after `after`. They are in order, and a hundred thousand leases may end in one batch:
+    /// whoever reads it in pieces does not look through it from the start each time.
+    fn events_after(&self, after: Revision) -> &[Event] {
+        let first = self.events.partition_point(|event| event.revision <= after);
+        &self.events[first..]
     }
 }
 
@@ -152,8 +159,7 @@ impl Chunk {
         let mut found: Vec<&Event> = self
             .batches
             .iter()
-            .flat_map(|batch| &batch.events)
-            .filter(|event| event.revision > self.after)
+            .flat_map(|batch| batch.events_after(self.after))
             .filter(|event| event.resource.as_str().starts_with(prefix))
             .take(limit.saturating_add(1))
             .collect();

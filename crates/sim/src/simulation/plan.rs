@@ -246,6 +246,7 @@ impl Plan {
                 ttl_min: LeaseTtl::from_ms(1_000).expect("a second is a ttl"),
                 ended_memory_ms: chance.u64(8_000..20_000),
                 stamp_interval_ms: chance.u64(50..=250),
+                ends_per_entry: [1, 1, 2, 1_024][(seed / 3 % 4) as usize],
                 ..Settings::default()
             },
             snapshots: SnapshotPolicy {
