@@ -81,7 +81,7 @@ fn the_defaults_are_for_a_cluster_of_machines() {
     let timing = &config.timing;
     assert_eq!(
         (timing.heartbeat, timing.election_min, timing.election_max),
-        (ms(100), ms(500), ms(1_000))
+        (ms(50), ms(150), ms(300))
     );
     assert_eq!(config.cluster.ttl_min.as_ms(), 1_000);
     assert_eq!(config.runtime_threads, 1);
@@ -115,8 +115,8 @@ fn a_missing_key_is_named() {
 #[test]
 fn a_value_of_the_wrong_type_is_shown_with_its_line() {
     let cases = [
-        ("heartbeat = \"100ms\"", "heartbeat = 100"),
-        ("heartbeat = \"100ms\"", "heartbeat = \"a while\""),
+        ("heartbeat = \"50ms\"", "heartbeat = 100"),
+        ("heartbeat = \"50ms\"", "heartbeat = \"a while\""),
         ("drain = \"5s\"", "drain = \"-5s\""),
         ("node_id = 1", "node_id = -1"),
         ("node_id = 1", "node_id = \"one\""),
@@ -152,10 +152,10 @@ fn a_value_out_of_its_bounds_is_named_by_its_key() {
         ("\"127.0.0.1:7201\"", "\"127.0.0.1:7200\"", "members[1].peer_address"),
         ("\"127.0.0.1:7101\"", "\"127.0.0.1:99999\"", "members[1].client_address"),
         ("\"127.0.0.1:7101\"", "\"http://a:1\"", "members[1].client_address"),
-        ("heartbeat = \"100ms\"", "heartbeat = \"400ms\"", "timing.heartbeat"),
-        ("election_min = \"500ms\"", "election_min = \"1s\"", "timing.election_min"),
-        ("election_min = \"500ms\"", "election_min = \"0s\"", "timing.election_min"),
-        ("election_max = \"1s\"", "election_max = \"2min\"", "timing.election_max"),
+        ("heartbeat = \"50ms\"", "heartbeat = \"51ms\"", "timing.heartbeat"),
+        ("election_min = \"150ms\"", "election_min = \"300ms\"", "timing.election_min"),
+        ("election_min = \"150ms\"", "election_min = \"0s\"", "timing.election_min"),
+        ("election_max = \"300ms\"", "election_max = \"2min\"", "timing.election_max"),
         ("drain = \"5s\"", "drain = \"1h\"", "timing.drain"),
         ("client_keepalive = \"5s\"", "client_keepalive = \"1ms\"", "timing.client_keepalive"),
         ("watch_progress = \"5s\"", "watch_progress = \"0s\"", "timing.watch_progress"),

@@ -46,20 +46,8 @@ struct ServerFile<'a> {
     client_listen: &'a str,
     peer_listen: &'a str,
     runtime_threads: usize,
-    timing: TimingTable,
     members: &'a [Member],
 }
-
-/// Quick enough that a failover takes about a second, slow enough for a laptop that does other things.
-#[derive(Debug, Serialize)]
-struct TimingTable {
-    heartbeat: &'static str,
-    election_min: &'static str,
-    election_max: &'static str,
-}
-
-const TIMING: TimingTable =
-    TimingTable { heartbeat: "100ms", election_min: "300ms", election_max: "600ms" };
 
 #[derive(Debug, Serialize)]
 struct StoreFile<'a> {
@@ -128,7 +116,6 @@ impl Layout {
                 client_listen: &member.client_address,
                 peer_listen: &member.peer_address,
                 runtime_threads: 1,
-                timing: TIMING,
                 members: &self.members,
             });
             save(&config_file(folder, &node_name(member.node_id)), text)?;

@@ -82,9 +82,9 @@ pub struct TimingSection {
 impl Default for TimingSection {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(100),
-            election_min: Duration::from_millis(500),
-            election_max: Duration::from_secs(1),
+            heartbeat: Duration::from_millis(50),
+            election_min: Duration::from_millis(150),
+            election_max: Duration::from_millis(300),
             drain: Duration::from_secs(5),
             client_keepalive: Duration::from_secs(5),
             client_keepalive_timeout: Duration::from_secs(5),
