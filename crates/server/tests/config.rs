@@ -176,8 +176,16 @@ fn a_value_out_of_its_bounds_is_named_by_its_key() {
         ("stamp_interval = \"250ms\"", "stamp_interval = \"251ms\"", "cluster.stamp_interval"),
         ("stamp_interval = \"250ms\"", "stamp_interval = \"0s\"", "cluster.stamp_interval"),
         ("ends_per_entry = 256", "ends_per_entry = 0", "cluster.ends_per_entry"),
-        ("filter = \"info,openraft=warn\"", "filter = \" \"", "log.filter"),
-        ("filter = \"info,openraft=warn\"", "filter = \"info,=[\"", "log.filter"),
+        (
+            "filter = \"info,openraft=warn,openraft::core::heartbeat=error\"",
+            "filter = \" \"",
+            "log.filter",
+        ),
+        (
+            "filter = \"info,openraft=warn,openraft::core::heartbeat=error\"",
+            "filter = \"info,=[\"",
+            "log.filter",
+        ),
     ];
     for (line, other, field) in cases {
         assert_eq!(refused_field(line, other), field, "{other}");

@@ -7,6 +7,7 @@ mod gatekeeper;
 mod handler;
 mod network;
 mod quorum_gate;
+mod silence;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};

@@ -16,10 +16,11 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError,
     StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use openraft::{LogIdOptionExt, OptionalSend};
+use openraft::{Instant, LogIdOptionExt, OptionalSend};
 use openraft_rt::{AsyncRuntime, Select2};
 use tokio::sync::oneshot;
 
+use super::silence::{Remark, Silence};
 use super::{Peers, QuorumGate};
 use crate::directory::Directory;
 use crate::log::LogReader;
@@ -60,25 +61,27 @@ impl<RT: AsyncRuntime> NetworkFactory<RT> {
     }
 }
 
+impl<RT: AsyncRuntime> NetworkFactory<RT> {
+    fn network(&self, target: u64, node: &Listed, pipelined: bool) -> Network<RT> {
+        Network {
+            target: self.shared.directory.member(target, node),
+            shared: self.shared.clone(),
+            pipelined,
+            told: AtomicU64::new(0),
+            silence: Silence::new(self.shared.timing.election_max),
+        }
+    }
+}
+
 impl<RT: AsyncRuntime> RaftNetworkFactory<Types<RT>> for NetworkFactory<RT> {
     type Network = Network<RT>;
 
     async fn new_client(&mut self, target: u64, node: &Listed) -> Network<RT> {
-        Network {
-            target: self.shared.directory.member(target, node),
-            shared: self.shared.clone(),
-            pipelined: true,
-            told: AtomicU64::new(0),
-        }
+        self.network(target, node, true)
     }
 
     async fn new_heartbeat_client(&mut self, target: u64, node: &Listed) -> Network<RT> {
-        Network {
-            target: self.shared.directory.member(target, node),
-            shared: self.shared.clone(),
-            pipelined: false,
-            told: AtomicU64::new(0),
-        }
+        self.network(target, node, false)
     }
 }
 
@@ -91,6 +94,8 @@ pub(crate) struct Network<RT: AsyncRuntime> {
     pipelined: bool,
     /// Which edition of what this node knows of the others the peer has taken.
     told: AtomicU64,
+    /// Of what goes one by one.
+    silence: Silence<RT::Instant>,
 }
 
 impl<RT: AsyncRuntime> Network<RT> {
@@ -116,10 +121,24 @@ impl<RT: AsyncRuntime> Network<RT> {
         request.known = known;
         request.others = self.shared.peers.reach(self.target.node_id);
         let call = |link: &dyn PeerLink, call| link.append(call, request, within);
-        let reply =
-            self.shared.peers.call(&self.target, Lane::Urgent, call).await.map_err(rpc_error)?;
+        let answered = self.shared.peers.call(&self.target, Lane::Urgent, call).await;
+        self.remark_on(answered.as_ref().err());
+        let reply = answered.map_err(rpc_error)?;
         self.told.store(edition, Ordering::Relaxed);
         wire::append_reply_from_wire(reply).map_err(bad_reply)
+    }
+
+    fn remark_on(&self, fault: Option<&PeerFault>) {
+        let peer = self.target.node_id;
+        match (self.silence.note(RT::Instant::now(), fault.is_none()), fault) {
+            (Some(Remark::Silent(silence)), Some(fault)) => {
+                tracing::warn!(peer, ?silence, %fault, "a peer does not answer");
+            }
+            (Some(Remark::AnswersAgain(silence)), _) => {
+                tracing::info!(peer, ?silence, "a peer answers again");
+            }
+            (Some(Remark::Silent(_)) | None, _) => {}
+        }
     }
 
     /// The requests end with the replies: all sessions of the library with one peer draw from one

@@ -212,8 +212,9 @@ pub struct LogSection {
     pub filter: String,
 }
 
-/// The consensus library tells its whole state at `info`.
-const FILTER: &str = "info,openraft=warn";
+/// The consensus library tells its whole state at `info`, and at `warn` each single heartbeat that was not
+/// answered; this node says itself which peer is silent.
+const FILTER: &str = "info,openraft=warn,openraft::core::heartbeat=error";
 
 impl Default for LogSection {
     fn default() -> Self {

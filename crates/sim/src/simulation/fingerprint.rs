@@ -181,7 +181,8 @@ impl Fingerprint {
     }
 
     fn state(&mut self, state: &StateSeen) {
-        let StateSeen { revision, digest, broken, claims, ended, next_token } = state;
+        // Whether ends were left is in the digest.
+        let StateSeen { revision, digest, broken, claims, ended, next_token, ends_left: _ } = state;
         self.all([revision.0, *digest, *claims as u64, *ended as u64, next_token.get()]);
         broken.iter().for_each(|what| self.text(0, what));
     }

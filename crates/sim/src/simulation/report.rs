@@ -78,6 +78,9 @@ impl Figures {
             Seen::Booted { outcome: Err(_), .. } => self.count("nodes that refused to start"),
             Seen::Failed { .. } => self.count("nodes stopped by their disk"),
             Seen::Checked { .. } => self.count("checks"),
+            Seen::State { state, .. } if state.ends_left => {
+                self.count("ends left to the next entry")
+            }
             Seen::ReadAnswered { .. } => self.count("reads answered"),
             _ => {}
         }

@@ -76,6 +76,8 @@ pub(crate) struct StateSeen {
     pub(crate) claims: usize,
     pub(crate) ended: usize,
     pub(crate) next_token: FencingToken,
+    /// Whether something was due that its last entry had left to the next.
+    pub(crate) ends_left: bool,
 }
 
 /// What the store holds for one resource.
