@@ -24,7 +24,8 @@ pub struct Settings {
     /// ms: 1 to a quarter of `ttl_min`. That much elapsed time a change of leader can cost.
     pub stamp_interval_ms: u64,
     /// How many claims end with one log entry: 1 to 100,000,000. What is due beyond that is left to the
-    /// next entry, so that others come in between. No answer depends on it.
+    /// next entry, so that others come in between. Until its turn it is counted among the live, and a
+    /// renewal saves it; no other answer depends on this.
     pub ends_per_entry: u64,
 }
 
