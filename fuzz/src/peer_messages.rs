@@ -23,9 +23,7 @@ pub fn check(bytes: &[u8]) {
     match kind % 9 {
         0 => read(body, append),
         // How far a peer has come is for the gatekeeper.
-        1 => read(body, |raw| {
-            back(pb::AppendReply { reached: 0, ..raw }, fuzz::append_reply)
-        }),
+        1 => read(body, |raw| back(pb::AppendReply { reached: 0, ..raw }, fuzz::append_reply)),
         2 => read(body, |raw| back(raw, fuzz::vote_request)),
         3 => read(body, |raw| back(raw, fuzz::vote_reply)),
         4 => read(body, |raw| back(raw, fuzz::transfer_request)),
