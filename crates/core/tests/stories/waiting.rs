@@ -1,6 +1,6 @@
 //! The queue: order, deadlines and waits of those who want a lease.
 
-use leasehold_core::{Acquire, Command};
+use leasehold_core::{Acquire, Command, LeaseState, Settings};
 
 use super::support::tell::*;
 
@@ -52,6 +52,43 @@ fn every_claim_that_is_due_ends_before_anything_is_handed_over() {
         (0, &[short("cy", 20_000)], &["cy waits at 2 for 20000", "-> cy queued at 2"]),
         (10_000, &[PULSE], &["pulsed", "-> ann expired", "-> bob expired", "-> cy #2 until 20000"]),
     ]);
+}
+
+/// A state whose entries end one claim each.
+fn one_by_one() -> LeaseState {
+    LeaseState::new(Settings { ends_per_entry: 1, ..settings() })
+}
+
+#[test]
+fn a_waiter_that_is_due_gets_nothing_before_its_turn_to_end_either() {
+    let short = |who: &str, ms| {
+        let Command::Acquire(wish) = wait(who, 60_000) else { unreachable!() };
+        Command::Acquire(Acquire { ttl: ttl(ms), ..wish })
+    };
+    let steps: &[Step<'_>] = &[
+        (0, &[short("ann", 5_000)], &["ann held #1 for 5000", "-> ann #1 until 5000"]),
+        (0, &[short("bob", 6_000)], &["bob waits at 1 for 6000", "-> bob queued at 1"]),
+        (0, &[short("cy", 20_000)], &["cy waits at 2 for 20000", "-> cy queued at 2"]),
+        // Due to the millisecond.
+        (6_000, &[PULSE], &["pulsed", "-> ann expired", "-> bob expired", "-> cy #2 until 20000"]),
+    ];
+    check_from(one_by_one(), steps);
+}
+
+#[test]
+fn whoever_comes_upon_a_claim_whose_turn_to_end_has_not_come_finds_it_ended() {
+    let steps: &[Step<'_>] = &[
+        (0, &[acquire("ann@a")], &["ann held #1 for 10000", "-> ann #1 until 10000"]),
+        (0, &[acquire("bob@b")], &["bob held #2 for 10000", "-> bob #2 until 10000"]),
+        (0, &[acquire("cy@c")], &["cy held #3 for 10000", "-> cy #3 until 10000"]),
+        (10_000, &[PULSE], &["pulsed", "-> ann expired"]),
+        (
+            10_000,
+            &[acquire("dan@c")],
+            &["dan held #4 for 10000", "-> bob expired", "-> cy expired", "-> dan #4 until 20000"],
+        ),
+    ];
+    check_from(one_by_one(), steps);
 }
 
 #[test]
