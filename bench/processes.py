@@ -1,6 +1,7 @@
 """What every measurement here needs: processes that end with it, free ports, and waiting on states."""
 
 import ctypes
+import json
 import os
 import pwd
 import signal
@@ -69,6 +70,39 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.child.kill()
                 self.child.wait()
+
+
+def rows_of(name, *command):
+    """What a command prints, one JSON object a line. It ends with this script, as all that is started."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
+                          preexec_fn=die_with_parent)
+    if done.returncode:
+        raise Problem(f"{name} ended with {done.returncode}:\n{done.stderr.strip()[-2000:]}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def durable_folder(folder):
+    """A folder that --data-dir names, if syncing means something there."""
+    folder = folder.resolve()
+    if not folder.is_dir():
+        raise Problem(f"--data-dir {folder}: there is no such folder")
+    if file_system(folder) in ("tmpfs", "ramfs"):
+        raise Problem(f"{folder} is in memory, where syncing costs nothing: pass --data-dir")
+    return folder
+
+
+def run_script(name, run):
+    """Runs a script; answers its exit code. What it started is ended on SIGTERM too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
+    try:
+        run()
+    except Problem as problem:
+        say(f"{name}: {problem}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 def free_ports(count, taken=set()):
