@@ -125,8 +125,7 @@ impl LeaseState {
                 self.counters.ends_left = last;
                 break;
             }
-            let why = self.claims.get(slot).reason_when_due();
-            let Removed { claim, frees_for_waiters } = self.end(slot, why, events);
+            let Removed { claim, frees_for_waiters } = self.end_as_due(slot, events);
             (ends, last) = (ends + 1, Some((due, claim.age)));
             if frees_for_waiters {
                 freed.push(claim.resource);
@@ -188,6 +187,11 @@ impl LeaseState {
         Outcome { revision: self.counters.revision, at: self.counters.now, answer }
     }
 
+    fn end_as_due(&mut self, slot: Slot, events: &mut Vec<Event>) -> Removed {
+        let why = self.claims.get(slot).reason_when_due();
+        self.end(slot, why, events)
+    }
+
     /// Ends a claim and remembers its request id.
     pub(crate) fn end(&mut self, slot: Slot, why: EndReason, events: &mut Vec<Event>) -> Removed {
         let removed = self.claims.remove(slot);
@@ -212,8 +216,7 @@ impl LeaseState {
                 self.claims.grant(slot, token, self.counters.now);
                 return self.note_grant(slot, token, events);
             }
-            let why = claim.reason_when_due();
-            self.end(slot, why, events);
+            self.end_as_due(slot, events);
         }
     }
 

@@ -70,6 +70,11 @@ impl LeaseState {
         self.claims.first_due().map(|(due, _)| due)
     }
 
+    /// Whether something is due that the last entry left to the next.
+    pub fn ends_are_left(&self) -> bool {
+        self.next_deadline().is_some_and(|due| due <= self.counters.now)
+    }
+
     /// Whether anything depends on lease time moving on, so that the leader must commit a stamp
     /// every [`Settings::stamp_interval_ms`]: a live claim, a remembered id, an embargo.
     pub fn has_live_claims_or_memory(&self) -> bool {

@@ -190,8 +190,7 @@ impl Story {
         );
 
         let exhausted = Answer::Refused(Refusal::Exhausted);
-        let next = self.straight.next_deadline();
-        self.left += u64::from(next.is_some_and(|due| due <= self.straight.now()));
+        self.left += u64::from(self.straight.ends_are_left());
         self.exhausted |= applied.outcomes.iter().any(|outcome| outcome.answer == exhausted);
         self.commands += batch.commands.len() as u64;
         self.effective += effective(&batch, &applied, due <= Some(self.straight.now()));

@@ -23,6 +23,8 @@ pub(crate) struct Figures {
     pub(crate) revision: Revision,
     pub(crate) at: LeaseTime,
     pub(crate) next_deadline: Option<LeaseTime>,
+    /// Whether more was due than one entry ends.
+    pub(crate) ends_are_left: bool,
     /// Whether lease time matters to anybody.
     pub(crate) time_matters: bool,
     pub(crate) claims: u64,
@@ -31,16 +33,12 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Whether more was due than one entry ends.
-    pub(crate) fn ends_are_left(&self) -> bool {
-        self.next_deadline.is_some_and(|due| due <= self.at)
-    }
-
     pub(crate) fn of(state: &LeaseState) -> Self {
         Self {
             revision: state.revision(),
             at: state.now(),
             next_deadline: state.next_deadline(),
+            ends_are_left: state.ends_are_left(),
             time_matters: state.has_live_claims_or_memory(),
             claims: state.claims_len() as u64,
             last_token: FencingToken::new(state.next_token().get() - 1),

@@ -39,13 +39,15 @@ fn a_waiter_that_nobody_renews_drops_out_and_is_granted_nothing() {
     ]);
 }
 
+/// Waits for a minute, with a ttl of so many ms.
+fn short(who: &str, ms: u64) -> Command {
+    let Command::Acquire(wish) = wait(who, 60_000) else { unreachable!() };
+    Command::Acquire(Acquire { ttl: ttl(ms), ..wish })
+}
+
 #[test]
 fn every_claim_that_is_due_ends_before_anything_is_handed_over() {
     // The holder is due at 5, the first waiter at 6, and time jumps to 10: the second waiter gets it.
-    let short = |who: &str, ms| {
-        let Command::Acquire(wish) = wait(who, 60_000) else { unreachable!() };
-        Command::Acquire(Acquire { ttl: ttl(ms), ..wish })
-    };
     check(&[
         (0, &[short("ann", 5_000)], &["ann held #1 for 5000", "-> ann #1 until 5000"]),
         (0, &[short("bob", 6_000)], &["bob waits at 1 for 6000", "-> bob queued at 1"]),
@@ -61,10 +63,6 @@ fn one_by_one() -> LeaseState {
 
 #[test]
 fn a_waiter_that_is_due_gets_nothing_before_its_turn_to_end_either() {
-    let short = |who: &str, ms| {
-        let Command::Acquire(wish) = wait(who, 60_000) else { unreachable!() };
-        Command::Acquire(Acquire { ttl: ttl(ms), ..wish })
-    };
     let steps: &[Step<'_>] = &[
         (0, &[short("ann", 5_000)], &["ann held #1 for 5000", "-> ann #1 until 5000"]),
         (0, &[short("bob", 6_000)], &["bob waits at 1 for 6000", "-> bob queued at 1"]),

@@ -101,7 +101,7 @@ impl<RT: AsyncRuntime> Proposer<RT> {
 
     /// The lease time at which a stamp should be committed if none is before.
     fn pulse_due(&self, figures: &Figures) -> LeaseTime {
-        if figures.ends_are_left() && self.state.proposing == 0 {
+        if figures.ends_are_left && self.state.proposing == 0 {
             // Any entry ends more of them; where none is under way, a pulse does, and at once.
             return figures.at;
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use leasehold_core::Settings;
-use leasehold_raft::SnapshotPolicy;
+use leasehold_raft::{SnapshotPolicy, Timing};
 use leasehold_types::LeaseTtl;
 use serde::Deserialize;
 
@@ -81,10 +81,11 @@ pub struct TimingSection {
 
 impl Default for TimingSection {
     fn default() -> Self {
+        let Timing { heartbeat, election_min, election_max, .. } = Timing::default();
         Self {
-            heartbeat: Duration::from_millis(50),
-            election_min: Duration::from_millis(150),
-            election_max: Duration::from_millis(300),
+            heartbeat,
+            election_min,
+            election_max,
             drain: Duration::from_secs(5),
             client_keepalive: Duration::from_secs(5),
             client_keepalive_timeout: Duration::from_secs(5),

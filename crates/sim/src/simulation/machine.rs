@@ -141,7 +141,7 @@ pub(crate) fn look(state: &LeaseState) -> StateSeen {
         claims: state.claims_len(),
         ended: state.ended_len(),
         next_token: state.next_token(),
-        ends_left: state.next_deadline().is_some_and(|due| due <= state.now()),
+        ends_left: state.ends_are_left(),
     }
 }
 
