@@ -3,6 +3,7 @@
 //! Reading order: [`gatekeeper`] decides who is believed, [`Peers`] calls out, [`network`] is what the
 //! consensus library calls out with, [`handler`] answers calls.
 
+mod commit_news;
 mod gatekeeper;
 mod handler;
 mod network;

@@ -20,6 +20,7 @@ use openraft::{Instant, LogIdOptionExt, OptionalSend};
 use openraft_rt::{AsyncRuntime, Select2};
 use tokio::sync::oneshot;
 
+use super::commit_news::ride_on_entries;
 use super::silence::{Remark, Silence};
 use super::{Peers, QuorumGate};
 use crate::directory::Directory;
@@ -165,6 +166,7 @@ impl<RT: AsyncRuntime> Network<RT> {
         let gone = Arc::new(AtomicBool::new(false));
         let noticed = gone.clone();
         let requests = stream::once(future::ready(first)).chain(requests);
+        let requests = ride_on_entries::<RT>(requests.boxed());
         let requests = requests.take_while(move |request| {
             let there = !request.entries.is_empty()
                 || shared.log.reaches_back_to(request.prev_log_id.as_ref());
