@@ -95,16 +95,16 @@ mod tests {
         let hasher = DefaultHashBuilder::default();
         for count in [1, 16, 17, 200] {
             // Claims 1 to 9 take turns; claim 0 has none.
-            let events: Vec<Event> =
-                (1..=count).map(|n| ended(n, "a", u8::try_from(n % 9 + 1).expect("small"))).collect();
+            let events: Vec<Event> = (1..=count)
+                .map(|n| ended(n, "a", u8::try_from(n % 9 + 1).expect("small")))
+                .collect();
             let last = LastEvents::of(&events, &hasher);
             for number in 0..=9 {
                 for after in 0..=count {
                     let has = events
                         .iter()
                         .any(|e| e.request == request(number) && e.revision > Revision(after));
-                    let may =
-                        last.may_be_after(&events, &hasher, request(number), Revision(after));
+                    let may = last.may_be_after(&events, &hasher, request(number), Revision(after));
                     assert!(may || !has, "claim {number} after {after} of {count}");
                     assert!(count <= FEW as u64 || may == has, "{number} {after} {count}");
                 }

@@ -4,10 +4,10 @@
 //! it: what does not fit is lost, and the follower is told that it missed something. It learns the
 //! rest from its next renewal, since every push is a hint and nothing more.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use hashbrown::HashMap;
 use leasehold_types::{Event, EventKind, RequestId, Revision};
 use tokio::sync::mpsc;
 

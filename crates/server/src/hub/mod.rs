@@ -10,6 +10,7 @@
 //! The feed is listened to before the node starts, so that a restart does not make watches start over:
 //! what the log replays fills the ring. Events before the snapshot that the node starts from are gone.
 
+mod batch;
 mod feed;
 mod followers;
 mod ring;
@@ -20,12 +21,13 @@ use leasehold_raft::{AppliedBatch, Change};
 use leasehold_types::{Event, EventKind, RequestId, Revision, WatchRefusal};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use batch::SharedBatch;
 pub(crate) use feed::Feed;
 use feed::News;
 use followers::Followers;
 pub(crate) use followers::{Follower, Following};
 pub(crate) use ring::Chunk;
-use ring::{Ring, SharedBatch};
+use ring::Ring;
 
 /// Requests to the hub that may wait for their turn. The hub waits for nobody, so this is short.
 const REQUESTS_MAX: usize = 1_024;

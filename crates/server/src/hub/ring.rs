@@ -5,10 +5,11 @@
 //! good a place to resume after as any.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use leasehold_raft::{AppliedBatch, Change};
-use leasehold_types::{Event, Revision, WatchRefusal};
+use hashbrown::DefaultHashBuilder;
+use leasehold_types::{Event, RequestId, Revision, WatchRefusal};
+
+use super::batch::{LastEvents, SharedBatch};
 
 /// A reader gets whole batches until they hold this many events.
 const CHUNK_EVENTS: usize = 1_000;
@@ -16,7 +17,8 @@ const CHUNK_EVENTS: usize = 1_000;
 /// What happened lately, oldest first. Holds batches with events only.
 #[derive(Debug)]
 pub(super) struct Ring {
-    batches: VecDeque<SharedBatch>,
+    batches: VecDeque<Kept>,
+    hasher: DefaultHashBuilder,
     events: usize,
     events_max: usize,
     /// Every event after this revision is here: the smallest revision a watch can resume after. That
@@ -26,11 +28,18 @@ pub(super) struct Ring {
     reached: Revision,
 }
 
+/// A batch, and how to tell at a glance that it has nothing more to say about a claim.
+#[derive(Debug)]
+struct Kept {
+    batch: SharedBatch,
+    last_events: LastEvents,
+}
+
 impl Ring {
     /// Empty, of a state at `revision`.
     pub(super) fn new(revision: Revision, events_max: usize) -> Self {
-        let batches = VecDeque::new();
-        Self { batches, events: 0, events_max, oldest: revision, reached: revision }
+        let (batches, hasher) = (VecDeque::new(), DefaultHashBuilder::default());
+        Self { batches, hasher, events: 0, events_max, oldest: revision, reached: revision }
     }
 
     /// Forgets everything: the state jumped to `revision` and what happened before was not told.
@@ -48,16 +57,17 @@ impl Ring {
             return;
         }
         self.events += batch.events.len();
-        self.batches.push_back(batch);
+        let last_events = LastEvents::of(&batch.events, &self.hasher);
+        self.batches.push_back(Kept { batch, last_events });
         while self.batches.len() > 1
-            && self.events - self.batches[0].events.len() >= self.events_max
+            && self.events - self.batches[0].batch.events.len() >= self.events_max
         {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        if let Some(batch) = self.batches.pop_front() {
+        if let Some(Kept { batch, .. }) = self.batches.pop_front() {
             self.events -= batch.events.len();
             self.oldest = batch.events.last().map_or(self.oldest, |event| event.revision);
         }
@@ -78,7 +88,7 @@ impl Ring {
         }
         let mut events = 0;
         let mut batches = Vec::new();
-        for batch in self.batches_after(after) {
+        for Kept { batch, .. } in self.batches_after(after) {
             if events >= CHUNK_EVENTS {
                 break;
             }
@@ -96,11 +106,15 @@ impl Ring {
     /// What happened to one claim after `after`, as far as it is kept.
     pub(super) fn events_of(
         &self,
-        request: leasehold_types::RequestId,
+        request: RequestId,
         after: Revision,
     ) -> impl Iterator<Item = &Event> {
+        let may_be_after = move |Kept { batch, last_events }: &&Kept| {
+            last_events.may_be_after(&batch.events, &self.hasher, request, after)
+        };
         self.batches_after(after)
-            .flat_map(move |batch| batch.events_after(after))
+            .filter(may_be_after)
+            .flat_map(move |kept| kept.batch.events_after(after))
             .filter(move |event| event.request == request)
     }
 
@@ -109,38 +123,9 @@ impl Ring {
         after >= self.oldest
     }
 
-    fn batches_after(&self, after: Revision) -> impl Iterator<Item = &SharedBatch> {
-        let first = self.batches.partition_point(|batch| batch.revision <= after);
+    fn batches_after(&self, after: Revision) -> impl Iterator<Item = &Kept> {
+        let first = self.batches.partition_point(|kept| kept.batch.revision <= after);
         self.batches.range(first..)
-    }
-}
-
-/// An applied batch that the feed shares with all its listeners.
-#[derive(Clone, Debug)]
-pub(super) struct SharedBatch(Arc<Change>);
-
-impl SharedBatch {
-    /// `None` for a change that is no batch.
-    pub(super) fn new(change: Arc<Change>) -> Option<Self> {
-        matches!(*change, Change::Batch(_)).then_some(Self(change))
-    }
-
-    /// Its events after `after`. They are in order, and a hundred thousand leases may end in one batch:
-    /// whoever reads it in pieces does not look through it from the start each time.
-    fn events_after(&self, after: Revision) -> &[Event] {
-        let first = self.events.partition_point(|event| event.revision <= after);
-        &self.events[first..]
-    }
-}
-
-impl std::ops::Deref for SharedBatch {
-    type Target = AppliedBatch;
-
-    fn deref(&self) -> &AppliedBatch {
-        match &*self.0 {
-            Change::Batch(batch) => batch,
-            Change::SnapshotInstalled { .. } => unreachable!("the constructor took batches only"),
-        }
     }
 }
 
@@ -175,7 +160,9 @@ impl Chunk {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use leasehold_types::{EndReason, EventKind, Holder, LeaseTime, RequestId, ResourceName};
+    use leasehold_raft::{AppliedBatch, Change};
+    use leasehold_types::{EndReason, EventKind, Holder, LeaseTime, ResourceName};
+    use std::sync::Arc;
 
     pub(crate) fn request(number: u8) -> RequestId {
         RequestId::from_bytes([number; 16])

@@ -4,8 +4,9 @@
 //! lease and gives it back, every fifth message would be one that it knows already. Pushes are hints; one that
 //! is left out where the answer was lost is made up for by the repeated release.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
+use hashbrown::HashSet;
 use leasehold_types::{EndReason, Event, EventKind, FencingToken};
 
 /// Tokens that are remembered. Most are forgotten at once, when the end is told; those of leases that
