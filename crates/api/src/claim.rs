@@ -17,9 +17,9 @@ fn id_to_wire(request: RequestId) -> Bytes {
 pub fn lease_from_answer(claim: &ClaimAnswer) -> Option<pb::Lease> {
     let Standing::Held { token } = claim.standing else { return None };
     Some(pb::Lease {
-        resource: claim.resource.to_string(),
+        resource: claim.resource.as_str().to_owned(),
         token: token.get(),
-        holder: claim.holder.to_string(),
+        holder: claim.holder.as_str().to_owned(),
         ttl: Some(duration_from_ms(claim.ttl.as_ms())),
         valid_for: Some(duration_from_ms(claim.valid_for_ms)),
         request_id: id_to_wire(claim.request),
@@ -31,9 +31,9 @@ pub fn claim_from_answer(claim: &ClaimAnswer) -> pb::Claim {
     let standing = match (lease_from_answer(claim), claim.standing) {
         (Some(lease), _) => pb::claim::Standing::Lease(lease),
         (None, Standing::Waiting { place }) => pb::claim::Standing::Waiting(pb::Waiting {
-            resource: claim.resource.to_string(),
+            resource: claim.resource.as_str().to_owned(),
             place,
-            holder: claim.holder.to_string(),
+            holder: claim.holder.as_str().to_owned(),
             ttl: Some(duration_from_ms(claim.ttl.as_ms())),
             valid_for: Some(duration_from_ms(claim.valid_for_ms)),
             request_id: id_to_wire(claim.request),
@@ -109,8 +109,8 @@ pub fn event_to_wire(event: &Event) -> pb::Event {
     pb::Event {
         revision: event.revision.0,
         kind: kind.into(),
-        resource: event.resource.to_string(),
-        holder: event.holder.to_string(),
+        resource: event.resource.as_str().to_owned(),
+        holder: event.holder.as_str().to_owned(),
         request_id: id_to_wire(event.request),
         token,
         ttl,

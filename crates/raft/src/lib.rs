@@ -65,7 +65,7 @@ pub use leasehold_api::pb::peer::v1 as pb;
 pub use node::{Node, TokioNode};
 pub use openraft_rt::AsyncRuntime;
 pub use openraft_rt_tokio::TokioRuntime;
-pub use proposal::Proposal;
+pub use proposal::{Outcomes, Proposal};
 pub use start::StartError;
 pub use status::{NodeFailure, NodeStatus, Role};
 pub use timing::{TURN_ADDS_AT_MOST, TURN_MAX, Timing};

@@ -21,7 +21,7 @@ use crate::state_machine::StateMachine;
 use crate::transport::PeerHandler;
 use crate::type_config::Types;
 use crate::watched::{Changing, Watched};
-use crate::{Change, NodeConfig, NodeFailure, NodeStatus, Proposal, Role};
+use crate::{Change, NodeConfig, NodeFailure, NodeStatus, Outcomes, Proposal, Role};
 
 /// A node on tokio.
 pub type TokioNode = Node<TokioRuntime>;
@@ -67,10 +67,30 @@ impl<RT: AsyncRuntime> Node<RT> {
     /// [`Fault::QueueFull`], and [`Fault::ShuttingDown`] when the node stops or has failed; the rest
     /// comes out of the [`Proposal`].
     pub fn propose(&self, command: Command) -> Result<Proposal, Fault> {
-        if self.inner.status.borrow().failed.is_some() {
-            return Err(Fault::ShuttingDown);
-        }
+        self.refuse_when_failed()?;
         self.inner.intake.propose(command, Origin::Client, Duration::ZERO)
+    }
+
+    /// [`Node::propose`] with an outcome that comes out of `outcomes`, under `number`. Numbers under way
+    /// must differ; after an error this one is free.
+    ///
+    /// # Errors
+    /// Those of [`Node::propose`].
+    pub fn propose_into(
+        &self,
+        command: Command,
+        outcomes: &Outcomes,
+        number: usize,
+    ) -> Result<(), Fault> {
+        self.refuse_when_failed()?;
+        self.inner.intake.propose_into(command, outcomes, number)
+    }
+
+    fn refuse_when_failed(&self) -> Result<(), Fault> {
+        match self.inner.status.borrow().failed.is_some() {
+            true => Err(Fault::ShuttingDown),
+            false => Ok(()),
+        }
     }
 
     /// Returns when this node's state is at least as new as anything answered by anybody before the

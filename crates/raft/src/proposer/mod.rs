@@ -27,7 +27,6 @@ use leasehold_core::{Command, Settings};
 use leasehold_types::{Fault, LeaseTime};
 use openraft::Raft;
 use openraft_rt::{AsyncRuntime, Instant};
-use tokio::sync::oneshot;
 
 use crate::lease_clock::LeaseClock;
 use crate::peers::Peers;
@@ -36,7 +35,7 @@ use crate::standing::{Standing, StandingWatch};
 use crate::state_machine::StateMachine;
 use crate::type_config::Types;
 use crate::watched::Watched;
-use crate::{Limits, Proposal, Timing};
+use crate::{Limits, Outcomes, Proposal, Timing};
 
 use flight::{Flight, Landed, Purpose};
 pub(crate) use queue::Queue;
@@ -67,9 +66,21 @@ impl<RT: AsyncRuntime> Intake<RT> {
         origin: Origin,
         waited: Duration,
     ) -> Result<Proposal, Fault> {
-        let (reply, outcome) = oneshot::channel();
+        let (reply, proposal) = Proposal::promised();
         self.queue.put(Queued::new(command, origin, RT::Instant::now(), waited, reply))?;
-        Ok(Proposal::new(outcome))
+        Ok(proposal)
+    }
+
+    /// Takes a command of a client in, whose outcome arrives among others; or says at once why not.
+    pub(crate) fn propose_into(
+        &self,
+        command: Command,
+        outcomes: &Outcomes,
+        number: usize,
+    ) -> Result<(), Fault> {
+        let (now, waited) = (RT::Instant::now(), Duration::ZERO);
+        let reply = outcomes.promise(number);
+        self.queue.put(Queued::new(command, Origin::Client, now, waited, reply))
     }
 }
 

@@ -113,8 +113,22 @@ impl<I> Lanes<I> {
         }
     }
 
+    fn no_room_for(&mut self, queued: &Queued<I>, limits: &Limits) -> Option<Fault> {
+        if !self.open {
+            return Some(Fault::ShuttingDown);
+        }
+        let lane = self.lane_of(&queued.command);
+        let (commands, bytes) = (limits.queue_commands_max, limits.queue_bytes_max);
+        if lane.waiting.len() >= commands {
+            return Some(Fault::QueueFull { limit: commands as u64 });
+        }
+        let fits = lane.bytes + queued.waiter.bytes <= bytes;
+        (!fits).then_some(Fault::QueueFull { limit: bytes as u64 })
+    }
+
     fn take(&mut self, limits: &Limits) -> Vec<Queued<I>> {
-        let mut batch = Vec::new();
+        let waiting = self.renewals.waiting.len() + self.others.waiting.len();
+        let mut batch = Vec::with_capacity(waiting.min(limits.batch_commands_max));
         let whole = Room {
             commands: limits.batch_commands_max,
             bytes: limits.batch_bytes_max,
@@ -154,18 +168,11 @@ impl<I: Copy> Queue<I> {
     /// Takes a command in, or says at once why not.
     pub(crate) fn put(&self, queued: Queued<I>) -> Result<(), Fault> {
         let mut lanes = self.lanes();
-        if !lanes.open {
-            return Err(Fault::ShuttingDown);
+        if let Some(fault) = lanes.no_room_for(&queued, &self.limits) {
+            queued.waiter.dismiss();
+            return Err(fault);
         }
-        let lane = lanes.lane_of(&queued.command);
-        let (commands, bytes) = (self.limits.queue_commands_max, self.limits.queue_bytes_max);
-        if lane.waiting.len() >= commands {
-            return Err(Fault::QueueFull { limit: commands as u64 });
-        }
-        if lane.bytes + queued.waiter.bytes > bytes {
-            return Err(Fault::QueueFull { limit: bytes as u64 });
-        }
-        lane.push_back(queued);
+        lanes.lane_of(&queued.command).push_back(queued);
         drop(lanes);
         self.arrived.notify_one();
         Ok(())
@@ -234,12 +241,12 @@ impl<I: Copy> Queue<I> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use leasehold_core::{Acquire, Renew};
     use leasehold_types::{FencingToken, Holder, LeaseTtl, RequestId, ResourceName, WaitLimit};
 
-    use tokio::sync::oneshot;
-
     use super::*;
+    use crate::{Outcomes, Proposal};
 
     fn acquire(name: &str) -> Command {
         Command::Acquire(Acquire {
@@ -257,7 +264,7 @@ mod tests {
     }
 
     fn queued(command: Command, origin: Origin, since: u64) -> Queued<u64> {
-        Queued::new(command, origin, since, Duration::ZERO, oneshot::channel().0)
+        Queued::new(command, origin, since, Duration::ZERO, Proposal::promised().0)
     }
 
     fn put(queue: &Queue<u64>, command: Command) -> Result<(), Fault> {
@@ -282,6 +289,20 @@ mod tests {
         assert_eq!((put(&queue, acquire("a")), put(&queue, acquire("b"))), (Ok(()), Ok(())));
         assert_eq!(put(&queue, acquire("c")), Err(Fault::QueueFull { limit: 2 }));
         assert_eq!(put(&queue, renew(1)), Ok(()));
+    }
+
+    #[test]
+    fn a_command_that_was_refused_is_not_answered_a_second_time() {
+        let (queue, mut outcomes) = (queue(1, 10), Outcomes::new());
+        for (number, taken) in [(1, Ok(())), (2, Err(Fault::QueueFull { limit: 1 }))] {
+            let (command, reply) = (acquire("a"), outcomes.promise(number));
+            let queued = Queued::new(command, Origin::Client, 0, Duration::ZERO, reply);
+            assert_eq!(queue.put(queued), taken);
+        }
+        assert!(outcomes.next().now_or_never().is_none());
+        drop(queue);
+        assert_eq!(outcomes.next().now_or_never().map(|(number, _)| number), Some(1));
+        assert!(outcomes.next().now_or_never().is_none());
     }
 
     #[test]

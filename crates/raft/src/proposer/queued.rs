@@ -5,7 +5,8 @@ use std::time::Duration;
 use leasehold_core::{Command, Outcome};
 use leasehold_types::Fault;
 use openraft_rt::Instant;
-use tokio::sync::oneshot;
+
+use crate::proposal::Reply;
 
 /// A command, and whoever waits for it. `I` is the runtime's instant.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct Waiter<I> {
     pub(crate) since: I,
     /// How long it had waited on another by then.
     pub(crate) before: Duration,
-    reply: oneshot::Sender<Result<Outcome, Fault>>,
+    reply: Reply,
     /// What the command takes up in a batch, at most.
     pub(super) bytes: usize,
 }
@@ -42,7 +43,12 @@ impl<I: Instant> Waiter<I> {
 impl<I> Waiter<I> {
     /// Tells the outcome to whoever waits, if anybody still does.
     pub(crate) fn answer(self, outcome: Result<Outcome, Fault>) {
-        let _ = self.reply.send(outcome);
+        self.reply.send(outcome);
+    }
+
+    /// Whoever handed the command in is told at once that it was not taken.
+    pub(super) fn dismiss(self) {
+        self.reply.dismiss();
     }
 }
 
@@ -61,7 +67,7 @@ impl<I> Queued<I> {
         origin: Origin,
         since: I,
         before: Duration,
-        reply: oneshot::Sender<Result<Outcome, Fault>>,
+        reply: Reply,
     ) -> Self {
         let bytes = bytes_at_most(&command);
         Self { command, waiter: Waiter { origin, since, before, reply, bytes } }

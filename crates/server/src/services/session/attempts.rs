@@ -3,16 +3,12 @@
 //! Renewals have a bound of their own: a client that floods its stream with acquires must still be
 //! able to keep what it holds.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use leasehold_api::CheckedRelease;
 use leasehold_api::pb::lease::v1::session_request::Command as Asked;
 use leasehold_core::{Command, Outcome};
-use leasehold_raft::Proposal;
+use leasehold_raft::{AsyncRuntime, Node, Outcomes};
 use leasehold_types::{Acquire, BadField, Fault, Renew, RequestId};
+use slab::Slab;
 
 /// What an attempt asked, as far as its answer depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,24 +44,11 @@ pub(super) struct Answered {
     pub(super) outcome: Result<Outcome, Fault>,
 }
 
-struct UnderWay {
-    number: u64,
-    kind: Kind,
-    proposal: Proposal,
-}
-
-impl Future for UnderWay {
-    type Output = Answered;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
-        let (number, kind) = (self.number, self.kind);
-        Pin::new(&mut self.proposal).poll(context).map(|outcome| Answered { number, kind, outcome })
-    }
-}
-
 /// See the module.
 pub(super) struct Attempts {
-    under_way: FuturesUnordered<UnderWay>,
+    /// The client's numbers, which may be the same twice; by places of our own.
+    under_way: Slab<(u64, Kind)>,
+    outcomes: Outcomes,
     renewals: usize,
     renewals_max: usize,
     others_max: usize,
@@ -73,14 +56,30 @@ pub(super) struct Attempts {
 
 impl Attempts {
     pub(super) fn new(renewals_max: usize, others_max: usize) -> Self {
-        Self { under_way: FuturesUnordered::new(), renewals: 0, renewals_max, others_max }
+        let (under_way, outcomes) = (Slab::new(), Outcomes::new());
+        Self { under_way, outcomes, renewals: 0, renewals_max, others_max }
     }
 
-    /// Whether another attempt of this kind may begin.
+    /// Proposes an attempt if another of its kind may begin.
     ///
     /// # Errors
-    /// [`Fault::QueueFull`].
-    pub(super) fn admit(&self, kind: Kind) -> Result<(), Fault> {
+    /// [`Fault::QueueFull`], and those of [`Node::propose`].
+    pub(super) fn begin<RT: AsyncRuntime>(
+        &mut self,
+        node: &Node<RT>,
+        number: u64,
+        kind: Kind,
+        command: Command,
+    ) -> Result<(), Fault> {
+        self.admit(kind)?;
+        let place = self.under_way.vacant_entry();
+        node.propose_into(command, &self.outcomes, place.key())?;
+        place.insert((number, kind));
+        self.renewals += usize::from(kind == Kind::Renew);
+        Ok(())
+    }
+
+    fn admit(&self, kind: Kind) -> Result<(), Fault> {
         let (count, limit) = match kind {
             Kind::Renew => (self.renewals, self.renewals_max),
             Kind::Acquire | Kind::Release | Kind::Cancel => {
@@ -93,24 +92,15 @@ impl Attempts {
         }
     }
 
-    /// An attempt that was admitted and proposed.
-    pub(super) fn begin(&mut self, number: u64, kind: Kind, proposal: Proposal) {
-        self.renewals += usize::from(kind == Kind::Renew);
-        self.under_way.push(UnderWay { number, kind, proposal });
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 
     /// The next one that is answered; never, while there is none.
     pub(super) async fn next(&mut self) -> Answered {
-        match self.under_way.next().await {
-            Some(answered) => {
-                self.renewals -= usize::from(answered.kind == Kind::Renew);
-                answered
-            }
-            None => std::future::pending().await,
-        }
+        let (place, outcome) = self.outcomes.next().await;
+        let (number, kind) = self.under_way.remove(place);
+        self.renewals -= usize::from(kind == Kind::Renew);
+        Answered { number, kind, outcome }
     }
 }

@@ -11,9 +11,8 @@ mod attempts;
 mod given_back;
 mod replies;
 
-use std::collections::HashSet;
-
 use futures_util::FutureExt;
+use hashbrown::HashSet;
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_api::pb::lease::v1::session_response::Message;
 use leasehold_api::{Failure, Problem, claim_from_answer, duration_from_ms, event_to_wire};
@@ -183,16 +182,14 @@ impl<RT: AsyncRuntime> Session<RT> {
     ) -> Result<(), Problem> {
         let (kind, command) = attempts::checked(asked)?;
         self.services.refuse_when_stopping()?;
-        self.attempts.admit(kind)?;
         let given_back = match &command {
             Command::Release { token, .. } => Some(*token),
             _ => None,
         };
-        let proposal = self.services.node.propose(command)?;
+        self.attempts.begin(&self.services.node, number, kind, command)?;
         if let Some(token) = given_back {
             self.given_back.note(token);
         }
-        self.attempts.begin(number, kind, proposal);
         Ok(())
     }
 

@@ -1,11 +1,12 @@
 //! The way from a session to its client, bounded in bytes.
 //!
-//! Each reply carries permits for its bytes and gives them back when the client takes it. When there
-//! are none left the client does not read, and the stream is ended: a slow reader must not hold up
-//! the renewals of its own stream, nor fill this node's memory.
+//! The bytes of all replies that the client has not taken are counted. When there is no room for
+//! another the client does not read, and the stream is ended: a slow reader must not hold up the
+//! renewals of its own stream, nor fill this node's memory.
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
@@ -13,7 +14,7 @@ use leasehold_api::Problem;
 use leasehold_api::pb::lease::v1 as pb;
 use leasehold_types::Fault;
 use prost::Message;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tonic::Status;
 
 /// What a small reply takes beside its own bytes.
@@ -24,22 +25,25 @@ type Reply = Result<pb::SessionResponse, Status>;
 /// The session's end.
 #[derive(Debug)]
 pub(super) struct Replies {
-    queue: mpsc::UnboundedSender<(Reply, Option<OwnedSemaphorePermit>)>,
-    room: Arc<Semaphore>,
+    /// Each with the bytes that it is counted with.
+    queue: mpsc::UnboundedSender<(Reply, usize)>,
+    bytes: Arc<AtomicUsize>,
     bytes_max: usize,
 }
 
 /// The client's end.
 #[derive(Debug)]
 pub(crate) struct ReplyStream {
-    queue: mpsc::UnboundedReceiver<(Reply, Option<OwnedSemaphorePermit>)>,
+    queue: mpsc::UnboundedReceiver<(Reply, usize)>,
+    bytes: Arc<AtomicUsize>,
 }
 
 /// A queue that holds at most `bytes_max` bytes.
 pub(super) fn replies(bytes_max: usize) -> (Replies, ReplyStream) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let room = Arc::new(Semaphore::new(bytes_max));
-    (Replies { queue: sender, room, bytes_max }, ReplyStream { queue: receiver })
+    let bytes = Arc::new(AtomicUsize::new(0));
+    let replies = Replies { queue: sender, bytes: bytes.clone(), bytes_max };
+    (replies, ReplyStream { queue: receiver, bytes })
 }
 
 impl Replies {
@@ -48,11 +52,14 @@ impl Replies {
     /// # Errors
     /// The problem to end the stream with, when the client does not read.
     pub(super) fn push(&self, reply: pb::SessionResponse) -> Result<(), Problem> {
-        let bytes = u32::try_from(reply.encoded_len() + OVERHEAD_BYTES).unwrap_or(u32::MAX);
-        let permit =
-            self.room.clone().try_acquire_many_owned(bytes).map_err(|_| self.overflow())?;
+        let bytes = reply.encoded_len() + OVERHEAD_BYTES;
+        // Only the session adds: what the client takes meanwhile makes more room, not less.
+        if self.bytes.load(Ordering::Relaxed) + bytes > self.bytes_max {
+            return Err(self.overflow());
+        }
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         // A client that is gone is noticed by `closed`.
-        let _ = self.queue.send((Ok(reply), Some(permit)));
+        let _ = self.queue.send((Ok(reply), bytes));
         Ok(())
     }
 
@@ -64,7 +71,7 @@ impl Replies {
 
     /// Ends the stream with a problem. It ends in order when this is dropped.
     pub(super) fn fail(&self, problem: Problem) {
-        let _ = self.queue.send((Err(problem.into()), None));
+        let _ = self.queue.send((Err(problem.into()), 0));
     }
 
     /// Returns when the client is gone.
@@ -77,7 +84,12 @@ impl Stream for ReplyStream {
     type Item = Reply;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Reply>> {
-        self.queue.poll_recv(context).map(|reply| reply.map(|(reply, _permit)| reply))
+        self.queue.poll_recv(context).map(|taken| {
+            taken.map(|(reply, bytes)| {
+                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+                reply
+            })
+        })
     }
 }
 
