@@ -52,7 +52,8 @@ pub(crate) fn run(args: &ScaleArgs) -> ExitCode {
     for round_trip in ROUND_TRIPS {
         for (nodes, clients) in SIZES {
             let (sync, round_trips) = (args.sync, args.round_trips);
-            let cell = Cell { nodes, clients, round_trip, sync, round_trips };
+            let heartbeat = Cell::heartbeat_for(round_trip);
+            let cell = Cell { nodes, clients, round_trip, heartbeat, sync, round_trips };
             let measured = measure(cell);
             if measured.grants == 0 || measured.entries == 0 {
                 eprintln!("leasehold-sim: {cell:?} granted nothing");
