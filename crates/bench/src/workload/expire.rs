@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use leasehold_api::RENEW_ITEMS_MAX;
 use leasehold_client::{Watch, WatchEventKind};
 
@@ -63,9 +63,12 @@ fn seen(figures: &Figures) -> u64 {
     figures.read().iter().filter(|row| row.measure == "late").map(|row| row.count).sum()
 }
 
+/// Renewals under way at a time: as many as a node takes of one stream, were all on that one.
+const RENEWALS_AT_ONCE: usize = 64;
+
 /// The last renewal of all; what it refuses is gone already.
 async fn renew_once_more(holders: &[Holding], figures: &Figures) -> Deadlines {
-    let renewing = holders.iter().map(async |holding| {
+    let renewing = stream::iter(holders).map(async |holding| {
         let mut deadlines = Deadlines::new();
         let tokens: Vec<u64> = holding.leases.iter().map(|(_, token)| *token).collect();
         for some in tokens.chunks(RENEW_ITEMS_MAX) {
@@ -84,7 +87,7 @@ async fn renew_once_more(holders: &[Holding], figures: &Figures) -> Deadlines {
         }
         deadlines
     });
-    join_all(renewing).await.into_iter().flatten().collect()
+    renewing.buffer_unordered(RENEWALS_AT_ONCE).concat().await
 }
 
 /// Until a watch has told of the end of each, or cannot go on. Returns how many it did not tell of.
