@@ -5,8 +5,8 @@
 //! millisecond and say the same. Sent by itself, the news costs a message to and from each follower,
 //! about as much as the entry did, and goes out ahead of the answer that the client waits for. So such
 //! an append is held back for [`HELD_BACK`]: entries that come meanwhile take its place, and it is sent
-//! when none do. A follower that nothing follows for applies what is committed that much later, at
-//! most; no answer of the leader waits for it.
+//! when none do. Where nothing follows, a follower applies what is committed that much later, and a
+//! timer's grain; no answer of the leader waits for it.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::transport::Messages;
 use crate::type_config::{LogId, Types};
 
 /// How long an append without entries waits for one with. The least that a runtime's timers tell apart.
-pub(super) const HELD_BACK: Duration = Duration::from_millis(1);
+const HELD_BACK: Duration = Duration::from_millis(1);
 
 type Request<RT> = AppendEntriesRequest<Types<RT>>;
 

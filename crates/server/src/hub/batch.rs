@@ -40,20 +40,23 @@ impl std::ops::Deref for SharedBatch {
 /// Up to this many events are looked through one by one, which is sooner done.
 const FEW: usize = 16;
 
-/// The last event of each claim in a batch.
+/// A batch that is kept, with the last event of each claim in it.
 ///
 /// Under load a batch has hundreds of events, and of every lease granted in it somebody asks what
 /// happened to it since. Looking through all of them for each would be the square of their number.
 #[derive(Debug)]
-pub(super) struct LastEvents {
+pub(super) struct Kept {
+    pub(super) batch: SharedBatch,
     /// Places among the events; `None` where there are few.
-    places: Option<HashTable<usize>>,
+    last: Option<HashTable<usize>>,
 }
 
-impl LastEvents {
-    pub(super) fn of(events: &[Event], hasher: &impl BuildHasher) -> Self {
+impl Kept {
+    /// Every question must come with this same hasher.
+    pub(super) fn new(batch: SharedBatch, hasher: &impl BuildHasher) -> Self {
+        let events = &batch.events;
         if events.len() <= FEW {
-            return Self { places: None };
+            return Self { batch, last: None };
         }
         let hash_of = |place: &usize| hasher.hash_one(events[*place].request);
         let mut places = HashTable::with_capacity(events.len());
@@ -64,19 +67,26 @@ impl LastEvents {
                 Entry::Vacant(first) => drop(first.insert(place)),
             }
         }
-        Self { places: Some(places) }
+        Self { batch, last: Some(places) }
     }
 
-    /// Whether the claim may have an event after `after` among `events`, of which this is. Never false
-    /// when it has one.
-    pub(super) fn may_be_after(
+    /// What happened to one claim after `after`.
+    pub(super) fn events_of(
         &self,
-        events: &[Event],
         hasher: &impl BuildHasher,
         request: RequestId,
         after: Revision,
-    ) -> bool {
-        let Some(places) = &self.places else { return true };
+    ) -> impl Iterator<Item = &Event> {
+        let events: &[Event] = match self.may_tell_of(hasher, request, after) {
+            true => self.batch.events_after(after),
+            false => &[],
+        };
+        events.iter().filter(move |event| event.request == request)
+    }
+
+    /// Whether the claim may have an event after `after`. Never false when it has one.
+    fn may_tell_of(&self, hasher: &impl BuildHasher, request: RequestId, after: Revision) -> bool {
+        let (events, Some(places)) = (&self.batch.events, &self.last) else { return true };
         let same = |place: &usize| events[*place].request == request;
         let last = places.find(hasher.hash_one(request), same);
         last.is_some_and(|place| events[*place].revision > after)
@@ -87,7 +97,7 @@ impl LastEvents {
 mod tests {
     use hashbrown::DefaultHashBuilder;
 
-    use super::super::ring::tests::{ended, request};
+    use super::super::ring::tests::{batch, ended, request};
     use super::*;
 
     #[test]
@@ -98,15 +108,17 @@ mod tests {
             let events: Vec<Event> = (1..=count)
                 .map(|n| ended(n, "a", u8::try_from(n % 9 + 1).expect("small")))
                 .collect();
-            let last = LastEvents::of(&events, &hasher);
+            let kept = Kept::new(batch(count, events), &hasher);
             for number in 0..=9 {
                 for after in 0..=count {
-                    let has = events
-                        .iter()
-                        .any(|e| e.request == request(number) && e.revision > Revision(after));
-                    let may = last.may_be_after(&events, &hasher, request(number), Revision(after));
-                    assert!(may || !has, "claim {number} after {after} of {count}");
-                    assert!(count <= FEW as u64 || may == has, "{number} {after} {count}");
+                    let (request, after) = (request(number), Revision(after));
+                    let told: Vec<&Event> = kept.events_of(&hasher, request, after).collect();
+                    let happened = kept.batch.events.iter();
+                    let happened = happened.filter(|e| e.request == request && e.revision > after);
+                    assert!(told.iter().copied().eq(happened), "{number} {after:?} {count}");
+                    let (may, has) = (kept.may_tell_of(&hasher, request, after), !told.is_empty());
+                    assert!(may || !has, "claim {number} after {after:?} of {count}");
+                    assert!(count <= FEW as u64 || may == has, "{number} {after:?} {count}");
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use hashbrown::DefaultHashBuilder;
 use leasehold_types::{Event, RequestId, Revision, WatchRefusal};
 
-use super::batch::{LastEvents, SharedBatch};
+use super::batch::{Kept, SharedBatch};
 
 /// A reader gets whole batches until they hold this many events.
 const CHUNK_EVENTS: usize = 1_000;
@@ -26,13 +26,6 @@ pub(super) struct Ring {
     oldest: Revision,
     /// Everything up to this revision has been here.
     reached: Revision,
-}
-
-/// A batch, and how to tell at a glance that it has nothing more to say about a claim.
-#[derive(Debug)]
-struct Kept {
-    batch: SharedBatch,
-    last_events: LastEvents,
 }
 
 impl Ring {
@@ -57,8 +50,7 @@ impl Ring {
             return;
         }
         self.events += batch.events.len();
-        let last_events = LastEvents::of(&batch.events, &self.hasher);
-        self.batches.push_back(Kept { batch, last_events });
+        self.batches.push_back(Kept::new(batch, &self.hasher));
         while self.batches.len() > 1
             && self.events - self.batches[0].batch.events.len() >= self.events_max
         {
@@ -109,13 +101,8 @@ impl Ring {
         request: RequestId,
         after: Revision,
     ) -> impl Iterator<Item = &Event> {
-        let may_be_after = move |Kept { batch, last_events }: &&Kept| {
-            last_events.may_be_after(&batch.events, &self.hasher, request, after)
-        };
-        self.batches_after(after)
-            .filter(may_be_after)
-            .flat_map(move |kept| kept.batch.events_after(after))
-            .filter(move |event| event.request == request)
+        let kept = self.batches_after(after);
+        kept.flat_map(move |kept| kept.events_of(&self.hasher, request, after))
     }
 
     /// Whether nothing after `after` was forgotten.
